@@ -1,0 +1,24 @@
+# LOSSD_SANITIZE applies to every target: a half-instrumented program reports
+# races and overflows that are none.
+
+if(LOSSD_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(LOSSD_SANITIZE STREQUAL "thread")
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # libgomp's barriers are invisible to the thread sanitizer; libomp's are
+    # reported to it by archer.
+    message(FATAL_ERROR "LOSSD_SANITIZE=thread needs clang and libomp")
+  endif()
+  add_compile_options(
+    -fsanitize=thread -fno-omit-frame-pointer
+    "-fsanitize-ignorelist=${CMAKE_CURRENT_LIST_DIR}/tsan_ignorelist.txt")
+  add_link_options(-fsanitize=thread)
+elseif(LOSSD_SANITIZE)
+  message(FATAL_ERROR "LOSSD_SANITIZE is '${LOSSD_SANITIZE}', "
+                      "allowed are address, thread and nothing")
+endif()
+if(LOSSD_SANITIZE)
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
+endif()

@@ -1,0 +1,117 @@
+#include "lib/compute.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "lib/core/float_mode.h"
+#include "lib/core/parallel_for.h"
+#include "lib/core/pass.h"
+#include "lib/core/row_weights.h"
+#include "lib/core/status_macros.h"
+#include "lib/core/violation.h"
+#include "lib/plan.h"
+
+namespace lossd {
+
+struct Computation::State {
+  explicit State(Problem planned)
+      : problem(std::move(planned)),
+        weights(problem),
+        pass(problem.rowwise() != nullptr
+                 ? MakeRowwisePass(problem, weights)
+                 : MakeElementwisePass(problem, weights)) {}
+
+  Problem problem;
+  RowWeights weights;
+  std::unique_ptr<Pass> pass;
+};
+
+Computation::Computation(std::unique_ptr<State> state)
+    : state_(std::move(state)) {}
+Computation::Computation(Computation&&) noexcept = default;
+Computation& Computation::operator=(Computation&&) noexcept = default;
+Computation::~Computation() = default;
+
+absl::StatusOr<Computation> Computation::Plan(const LossSpec& spec,
+                                              const Inputs& inputs,
+                                              const Outputs& outputs) {
+  const DefaultFloatMode mode;
+  absl::StatusOr<Problem> problem = PlanProblem(spec, inputs, outputs);
+  if (!problem.ok()) return problem.status();
+  return Computation(std::make_unique<State>(*std::move(problem)));
+}
+
+size_t Computation::weigh_blocks() const { return state_->weights.blocks(); }
+
+void Computation::WeighBlock(size_t block) { state_->weights.RunBlock(block); }
+
+absl::Status Computation::FinishWeighing() {
+  const DefaultFloatMode mode;
+  return state_->weights.Finish();
+}
+
+size_t Computation::blocks() const { return state_->pass->blocks(); }
+
+void Computation::RunBlock(size_t block) {
+  const DefaultFloatMode mode;
+  state_->pass->RunBlock(block);
+}
+
+absl::StatusOr<LossResult> Computation::Finish() {
+  const DefaultFloatMode mode;
+  if (const auto violation = state_->pass->Violation()) {
+    return InvalidField(*violation);
+  }
+  const Problem& problem = state_->problem;
+  const RowWeights& weights = state_->weights;
+  LossResult result;
+  result.loss_sum = state_->pass->Finish();
+  result.weight_sum = weights.weight_sum();
+  result.normalizer = weights.normalizer();
+  result.row_count = weights.row_count();
+  result.masked_count = weights.masked_count();
+  result.ignored_count = weights.ignored_count();
+  if (problem.reduction == Reduction::kNone) {
+    result.loss = std::numeric_limits<double>::quiet_NaN();
+  } else if (result.normalizer != 0) {
+    result.loss = result.loss_sum / result.normalizer;
+  }
+  const bool overflow = !std::isfinite(result.loss_sum) ||
+                        !std::isfinite(result.weight_sum) ||
+                        std::isinf(result.loss);
+  if (overflow) {
+    return InvalidField({"predictions.data", std::nullopt,
+                         "losses whose sum overflows float64",
+                         "rows whose weighted losses have a finite sum"});
+  }
+  if (problem.rowwise() != nullptr && problem.columns == 1 &&
+      problem.rows > 0) {
+    result.warnings.push_back(
+        "there is only one class: the loss of every row says nothing");
+  }
+  return result;
+}
+
+absl::StatusOr<LossResult> Computation::Run(int max_threads) {
+  // Waking a team costs more than the blocks of a few tensors do.
+  constexpr size_t kBytesWorthATeam = size_t{256} << 10;
+  const Problem& problem = state_->problem;
+  const size_t bytes = problem.predictions.data.size() +
+                       problem.targets.data.size() + problem.gradient.size();
+  const int threads = bytes < kBytesWorthATeam ? 1 : max_threads;
+  ParallelFor(weigh_blocks(), threads, [&](size_t i) { WeighBlock(i); });
+  LOSSD_RETURN_IF_ERROR(FinishWeighing());
+  ParallelFor(blocks(), threads, [&](size_t i) { RunBlock(i); });
+  return Finish();
+}
+
+absl::StatusOr<LossResult> Compute(const LossSpec& spec, const Inputs& inputs,
+                                   const Outputs& outputs, int max_threads) {
+  absl::StatusOr<Computation> computation =
+      Computation::Plan(spec, inputs, outputs);
+  if (!computation.ok()) return computation.status();
+  return computation->Run(max_threads);
+}
+
+}  // namespace lossd

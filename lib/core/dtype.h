@@ -1,0 +1,30 @@
+#ifndef LOSSD_LIB_CORE_DTYPE_H_
+#define LOSSD_LIB_CORE_DTYPE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace lossd {
+
+// Type of a tensor's elements; the numbers are those of lossd.v1.Dtype.
+enum class Dtype : uint8_t {
+  kUnspecified = 0,
+  kFloat32 = 1,
+  kFloat64 = 2,
+  kFloat16 = 3,
+  kBfloat16 = 4,
+  kInt32 = 5,
+  kInt64 = 6,
+  kBool = 7,
+};
+
+// Bytes of one element; 0 for kUnspecified.
+size_t SizeOf(Dtype dtype);
+
+// "FLOAT32"; "UNSPECIFIED" for anything that is no dtype.
+std::string_view NameOf(Dtype dtype);
+
+}  // namespace lossd
+
+#endif  // LOSSD_LIB_CORE_DTYPE_H_

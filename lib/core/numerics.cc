@@ -1,0 +1,34 @@
+#include "lib/core/numerics.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "lib/core/numerics.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// Only after foreach_target.h:
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace lossd {
+namespace HWY_NAMESPACE {
+namespace {
+
+const char* TargetName() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace lossd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lossd {
+namespace {
+
+HWY_EXPORT(TargetName);
+
+}  // namespace
+
+std::string_view SimdTarget() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
+
+bool Reproducible() { return SimdTarget() != hwy::TargetName(HWY_SCALAR); }
+
+}  // namespace lossd
+#endif  // HWY_ONCE

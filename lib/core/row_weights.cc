@@ -1,0 +1,162 @@
+#include "lib/core/row_weights.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "lib/core/convert.h"
+#include "lib/core/sum.h"
+
+namespace lossd {
+
+RowWeights::RowWeights(const Problem& problem) : problem_(problem) {
+  const RowwiseKernel* rowwise = problem.rowwise();
+  uniform_ = !problem.sample_weights && !problem.mask &&
+             !problem.upstream_rows &&
+             !(rowwise != nullptr &&
+               (rowwise->ignore_index || !problem.column.empty()));
+  if (!uniform_) {
+    partials_.resize((problem.rows + kBlockElements - 1) / kBlockElements);
+  }
+}
+
+bool RowWeights::Masked(size_t row) const {
+  return problem_.mask && problem_.mask->data[row] == std::byte{0};
+}
+
+bool RowWeights::Ignored(size_t row) const {
+  const RowwiseKernel* rowwise = problem_.rowwise();
+  if (rowwise == nullptr || !rowwise->ignore_index) return false;
+  int64_t label = 0;
+  return *ReadElements(problem_.targets, row, 1, &label) ==
+         *rowwise->ignore_index;
+}
+
+double RowWeights::Weight(size_t row) const {
+  return problem_.sample_weights ? ReadElement(*problem_.sample_weights, row)
+                                 : 1;
+}
+
+double RowWeights::ClassWeight(size_t row) const {
+  const RowwiseKernel* rowwise = problem_.rowwise();
+  if (rowwise == nullptr || problem_.column.empty()) return 1;
+  if (rowwise->labels) {
+    int64_t scratch = 0;
+    const int64_t label = *ReadElements(problem_.targets, row, 1, &scratch);
+    const bool known =
+        label >= 0 && static_cast<uint64_t>(label) < problem_.columns;
+    // The second phase refuses the others.
+    return known ? problem_.column[static_cast<size_t>(label)] : 0;
+  }
+  std::vector<double> products(problem_.columns);
+  for (size_t k = 0; k < problem_.columns; ++k) {
+    products[k] = problem_.column[k] *
+                  ReadElement(problem_.targets, row * problem_.columns + k);
+  }
+  return LaneSum(products);
+}
+
+std::optional<FieldViolation> RowWeights::Check(size_t row) const {
+  const auto index = static_cast<int64_t>(row);
+  const double weight = Weight(row);
+  if (!std::isfinite(weight)) {
+    return FieldViolation{"sample_weights.data", index, NumberText(weight),
+                          "finite numbers"};
+  }
+  if (weight < 0 && problem_.reduction == Reduction::kWeightedMean) {
+    return FieldViolation{"sample_weights.data", index, NumberText(weight),
+                          ">= 0 with the reduction WEIGHTED_MEAN"};
+  }
+  if (problem_.upstream_rows) {
+    const double upstream = ReadElement(*problem_.upstream_rows, row);
+    if (!std::isfinite(upstream)) {
+      return FieldViolation{"upstream_gradient.data", index,
+                            NumberText(upstream), "finite numbers"};
+    }
+  }
+  return std::nullopt;
+}
+
+void RowWeights::RunBlock(size_t block) {
+  const size_t begin = block * kBlockElements;
+  const size_t count = std::min(kBlockElements, problem_.rows - begin);
+  Partial& partial = partials_[block];
+  std::array<double, kBlockElements> weights;
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = begin + i;
+    weights[i] = 0;
+    if (problem_.mask && problem_.mask->data[row] > std::byte{1}) {
+      partial.violation = FieldViolation{
+          "mask.data", static_cast<int64_t>(row),
+          std::to_string(std::to_integer<int>(problem_.mask->data[row])),
+          "0 or 1"};
+      return;
+    }
+    if (Masked(row)) {
+      ++partial.masked;
+    } else if (Ignored(row)) {
+      ++partial.ignored;
+    } else {
+      partial.violation = Check(row);
+      if (partial.violation) return;
+      weights[i] = Weight(row) * ClassWeight(row);
+    }
+  }
+  partial.weight_sum = LaneSum(std::span(weights).first(count));
+}
+
+absl::Status RowWeights::Finish() {
+  std::vector<double> sums;
+  sums.reserve(partials_.size());
+  for (const Partial& partial : partials_) {
+    if (partial.violation) return InvalidField(*partial.violation);
+    sums.push_back(partial.weight_sum);
+    masked_count_ += partial.masked;
+    ignored_count_ += partial.ignored;
+  }
+  row_count_ =
+      static_cast<int64_t>(problem_.rows) - masked_count_ - ignored_count_;
+  weight_sum_ = uniform_ ? static_cast<double>(row_count_) : TreeSum(sums);
+  normalizer_ = Normalizer();
+  return absl::OkStatus();
+}
+
+double RowWeights::Normalizer() const {
+  switch (problem_.reduction) {
+    case Reduction::kNone:
+    case Reduction::kSum:
+      return 1;
+    case Reduction::kMean:
+      return problem_.normalizer.value_or(static_cast<double>(row_count_));
+    case Reduction::kWeightedMean:
+      return weight_sum_;
+    case Reduction::kBatchMean:
+      return static_cast<double>(problem_.first_axis);
+  }
+  return 1;
+}
+
+double RowWeights::ScaleOf(double weight, double upstream) const {
+  if (normalizer_ == 0) return 0;
+  const double scale = upstream * weight / normalizer_;
+  // The row's loss of an element-wise loss is a mean over its elements.
+  return problem_.rowwise() != nullptr
+             ? scale
+             : scale / static_cast<double>(problem_.columns);
+}
+
+void RowWeights::Fill(size_t begin, size_t count, double* weights,
+                      double* scales, uint8_t* active) const {
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = begin + i;
+    const bool counts = uniform_ || !(Masked(row) || Ignored(row));
+    active[i] = counts ? 1 : 0;
+    weights[i] = counts ? Weight(row) : 0;
+    const double upstream = counts && problem_.upstream_rows
+                                ? ReadElement(*problem_.upstream_rows, row)
+                                : problem_.upstream;
+    scales[i] = counts ? ScaleOf(weights[i], upstream) : 0;
+  }
+}
+
+}  // namespace lossd

@@ -1,0 +1,82 @@
+#ifndef LOSSD_LIB_CORE_ROW_WEIGHTS_H_
+#define LOSSD_LIB_CORE_ROW_WEIGHTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/core/problem.h"
+#include "lib/core/violation.h"
+
+namespace lossd {
+
+// Which rows count and how much: mask, ignored labels, sample weights, class
+// weights. Everything that depends on them alone is counted in a first phase,
+// block by block, because the normalizer must be known before any gradient.
+//
+// Borrows the problem. Blocks may run at the same time; the rest is for one
+// thread.
+class RowWeights {
+ public:
+  explicit RowWeights(const Problem& problem);
+
+  // Every row counts with weight 1: there is no first phase.
+  bool uniform() const { return uniform_; }
+
+  // Each block is a run of kBlockElements rows; none if uniform().
+  size_t blocks() const { return partials_.size(); }
+  void RunBlock(size_t block);
+
+  // Adds up the blocks. INVALID_ARGUMENT for the first weight, mask or
+  // upstream gradient that is not allowed.
+  absl::Status Finish();
+
+  // Known after Finish.
+  double weight_sum() const { return weight_sum_; }
+  int64_t row_count() const { return row_count_; }
+  int64_t masked_count() const { return masked_count_; }
+  int64_t ignored_count() const { return ignored_count_; }
+  // loss_sum / this is the loss; 0 when nothing is left.
+  double normalizer() const { return normalizer_; }
+
+  // What rows [begin, begin + count) are to the second phase: factor of the
+  // row's loss in the sum, factor of its slopes, whether it counts. Both
+  // factors are +0 for rows that do not.
+  void Fill(size_t begin, size_t count, double* weights, double* scales,
+            uint8_t* active) const;
+
+  // The factor of slopes of rows of weight 1, unless upstream gradients are
+  // given by row.
+  double uniform_scale() const { return ScaleOf(1, problem_.upstream); }
+
+ private:
+  struct Partial {
+    double weight_sum = 0;
+    int64_t masked = 0;
+    int64_t ignored = 0;
+    std::optional<FieldViolation> violation;
+  };
+
+  bool Masked(size_t row) const;
+  bool Ignored(size_t row) const;
+  double Weight(size_t row) const;
+  double ClassWeight(size_t row) const;
+  std::optional<FieldViolation> Check(size_t row) const;
+  double ScaleOf(double weight, double upstream) const;
+  double Normalizer() const;
+
+  const Problem& problem_;
+  bool uniform_;
+  std::vector<Partial> partials_;
+  double weight_sum_ = 0;
+  int64_t row_count_ = 0;
+  int64_t masked_count_ = 0;
+  int64_t ignored_count_ = 0;
+  double normalizer_ = 0;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_LIB_CORE_ROW_WEIGHTS_H_

@@ -1,0 +1,190 @@
+// The effective target of a row of the cross-entropy family: labels, dense
+// rows, smoothing, class weights and log targets made one.
+
+#if defined(LOSSD_LIB_KERNELS_ROW_TARGETS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LOSSD_LIB_KERNELS_ROW_TARGETS_INL_H_
+#undef LOSSD_LIB_KERNELS_ROW_TARGETS_INL_H_
+#else
+#define LOSSD_LIB_KERNELS_ROW_TARGETS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "lib/kernels/cross_entropy.h"
+#include "lib/kernels/lanes-inl.h"
+#include "lib/kernels/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace lossd {
+namespace HWY_NAMESPACE {
+
+inline constexpr size_t kNotHot = std::numeric_limits<size_t>::max();
+
+template <class T>
+struct RowTarget {
+  // Mass of each class; null if `hot` is set and predictions are logits.
+  const T* tau = nullptr;
+  // Its logarithm, for divergences; else null.
+  const T* log_tau = nullptr;
+  // Sum of tau.
+  double total = 0;
+  // The only class with mass, if the row is one-hot; its mass is `total`.
+  size_t hot = kNotHot;
+};
+
+// Room for what RowTarget points to.
+template <class T>
+struct RowTargetScratch {
+  T* tau;
+  T* log_tau;
+};
+
+// Sum of a row; position of its 1 if all else is 0; false in `allowed` if an
+// element is not in [0, 1] (a little more for rounded soft labels).
+template <class T>
+struct RowScan {
+  double total = 0;
+  size_t hot = kNotHot;
+  bool allowed = true;
+};
+
+template <class T>
+HWY_INLINE RowScan<T> ScanTargets(const T* row, size_t columns) {
+  const ChunkTag<T> d;
+  constexpr T kLimit = static_cast<T>(1 + kTargetTolerance);
+  const auto zero = hn::Zero(d);
+  const auto one = hn::Set(d, T{1});
+  LaneAccumulator sum;
+  auto allowed = hn::Eq(zero, zero);
+  size_t nonzero = 0;
+  RowScan<T> scan;
+  for (size_t i = 0; i < columns; i += kSumLanes) {
+    const Chunk<T> chunk(row + i, columns - i, T{0});
+    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
+      const auto v = chunk.Get(lane);
+      const auto inside =
+          hn::And(hn::Ge(v, zero), hn::Le(v, hn::Set(d, kLimit)));
+      allowed = hn::And(allowed, inside);
+      sum.Add<T>(v, lane);
+      const auto mass = hn::Ne(v, zero);
+      if (HWY_LIKELY(hn::AllFalse(d, mass))) continue;
+      nonzero += hn::CountTrue(d, mass);
+      const intptr_t at = hn::FindFirstTrue(d, hn::Eq(v, one));
+      if (at >= 0) scan.hot = i + lane + static_cast<size_t>(at);
+    }
+  }
+  scan.total = sum.Sum();
+  scan.allowed = hn::AllTrue(d, allowed);
+  if (nonzero != 1) scan.hot = kNotHot;
+  return scan;
+}
+
+// tau = exp(logs); false if a logarithm is NaN or above 0 by more than the
+// tolerance. `tau` has room for whole chunks.
+template <class T>
+HWY_INLINE bool ExpOfLogTargets(const T* logs, size_t columns, T* tau) {
+  const ChunkTag<T> d;
+  const auto zero = hn::Zero(d);
+  const auto limit = hn::Set(d, static_cast<T>(kTargetTolerance));
+  auto allowed = hn::Eq(zero, zero);
+  for (size_t i = 0; i < columns; i += kSumLanes) {
+    const Chunk<T> chunk(logs + i, columns - i, T{0});
+    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
+      const auto log = chunk.Get(lane);
+      allowed = hn::And(allowed, hn::Le(log, limit));
+      hn::Store(ExpOfNegative(d, hn::Min(log, zero)), d, tau + i + lane);
+    }
+  }
+  return hn::AllTrue(d, allowed);
+}
+
+// log_tau = log(tau), 0 where tau is 0. `log_tau` has room for whole chunks.
+template <class T>
+HWY_INLINE void LogOfTargets(const T* tau, size_t columns, T* log_tau) {
+  const ChunkTag<T> d;
+  for (size_t i = 0; i < columns; i += kSumLanes) {
+    const Chunk<T> chunk(tau + i, columns - i, T{1});
+    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
+      const auto mass = chunk.Get(lane);
+      const auto log =
+          hn::IfThenElseZero(hn::Gt(mass, hn::Zero(d)), LogOfPositive(d, mass));
+      hn::Store(log, d, log_tau + i + lane);
+    }
+  }
+}
+
+// The target of a row of dense targets, or, where `row` is null, of a label in
+// range. False if an element is not allowed.
+template <class T>
+HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
+                              size_t label, size_t columns,
+                              const double* class_weights,
+                              const RowTargetScratch<T>& scratch,
+                              RowTarget<T>* target) {
+  const bool smooth = options.label_smoothing > 0;
+  if (row == nullptr && !smooth) {
+    const double mass = class_weights ? class_weights[label] : 1;
+    if (options.prediction_kind == PredictionKind::kLogits) {
+      *target = {nullptr, nullptr, mass, label};
+      return true;
+    }
+    std::fill_n(scratch.tau, columns, T{0});
+    scratch.tau[label] = static_cast<T>(mass);
+    *target = {scratch.tau, nullptr, mass, label};
+    return true;
+  }
+  if (row == nullptr) {
+    std::fill_n(scratch.tau, columns, T{0});
+    scratch.tau[label] = 1;
+    row = scratch.tau;
+  }
+  if (options.log_targets) {
+    if (!ExpOfLogTargets(row, columns, scratch.tau)) return false;
+    target->log_tau = row;
+    row = scratch.tau;
+  }
+  const RowScan<T> scan = ScanTargets(row, columns);
+  if (!scan.allowed) return false;
+  target->tau = row;
+  target->total = scan.total;
+  if (options.divergence) {
+    if (target->log_tau != nullptr) return true;
+    LogOfTargets(row, columns, scratch.log_tau);
+    target->log_tau = scratch.log_tau;
+    return true;
+  }
+  if (!smooth) target->hot = scan.hot;
+  if (!smooth && class_weights == nullptr) return true;
+  const double keep = 1 - options.label_smoothing;
+  const double spread = options.label_smoothing / static_cast<double>(columns);
+  LaneAccumulator sum;
+  alignas(64) T masses[kSumLanes];
+  for (size_t i = 0; i < columns; i += kSumLanes) {
+    const size_t live = std::min(kSumLanes, columns - i);
+    std::fill(masses + live, masses + kSumLanes, T{0});
+    for (size_t k = 0; k < live; ++k) {
+      const double weight = class_weights ? class_weights[i + k] : 1;
+      masses[k] = static_cast<T>(weight * (keep * double{row[i + k]} + spread));
+    }
+    const ChunkTag<T> d;
+    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
+      sum.Add<T>(hn::Load(d, masses + lane), lane);
+    }
+    std::copy_n(masses, live, scratch.tau + i);
+  }
+  target->tau = scratch.tau;
+  // The mass of a one-hot row is that of a label's, not a rounded sum.
+  target->total =
+      target->hot != kNotHot ? class_weights[target->hot] : sum.Sum();
+  return true;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lossd
+HWY_AFTER_NAMESPACE();
+
+#endif  // LOSSD_LIB_KERNELS_ROW_TARGETS_INL_H_

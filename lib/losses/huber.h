@@ -1,0 +1,38 @@
+#ifndef LOSSD_LIB_LOSSES_HUBER_H_
+#define LOSSD_LIB_LOSSES_HUBER_H_
+
+#include "absl/status/status.h"
+#include "lib/kernels/loss_kernel.h"
+
+namespace lossd {
+
+// Huber loss, for regression with outliers.
+//
+//   r     = prediction - target
+//   value = r^2 / 2                         if |r| <= delta
+//         = delta * (|r| - delta / 2)       otherwise
+//   slope = clamp(r, -delta, delta)
+//
+// Row        mean over the last axis.
+// Domain     finite numbers.
+// Kinks      none in value or slope.
+// Convention torch.nn.HuberLoss, keras.losses.Huber. Not SmoothL1, which
+//            divides by its threshold.
+// Accuracy   float32: value within 4 ulp, slope within 1 ulp.
+// Source     Huber (1964), "Robust Estimation of a Location Parameter".
+struct HuberParams {
+  // Where quadratic turns linear, in units of the prediction. Finite, > 0.
+  double delta = 1;
+};
+
+struct Huber {
+  static constexpr char kName[] = "huber";
+  using Params = HuberParams;
+  // INVALID_ARGUMENT naming the option.
+  static absl::Status Validate(const Params& params);
+  static LossKernel Kernel(const Params& params);
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_LIB_LOSSES_HUBER_H_

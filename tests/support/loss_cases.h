@@ -1,0 +1,65 @@
+// The table of losses under test: every property test runs over all its rows.
+
+#ifndef LOSSD_TESTS_SUPPORT_LOSS_CASES_H_
+#define LOSSD_TESTS_SUPPORT_LOSS_CASES_H_
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/support/problem.h"
+#include "tests/support/random.h"
+
+namespace lossd::test {
+
+// A loss with a set of options and the inputs that try it.
+struct LossCase {
+  // Letters, digits and underscores.
+  std::string name;
+  LossParams params;
+  // Fills in predictions, and targets or labels, for the problem's shape.
+  std::function<void(Random&, Problem&)> sample;
+  // Bounds of a row loss and of a gradient element, in units in the last place
+  // of the dtype of the computation: 4 unless the loss's header promises less
+  // or, for squares of logarithms, more. The gradient's covers the slope and
+  // its product with the rounded scale.
+  double loss_ulp = 4;
+  double gradient_ulp = 4;
+  // Distance of a prediction to the nearest place where the loss is not
+  // smooth. Unset: smooth everywhere.
+  std::function<double(double prediction, double target)> kink_distance;
+  // How far the prediction must move to change the loss's derivatives by a
+  // factor of a few; `target` is 0 with labels. Unset: 1.
+  std::function<double(double prediction, double target)> length;
+  // Larger of the two terms whose difference is the slope, when those cancel.
+  // Unset: the slope itself.
+  std::function<double(double prediction, double target)> slope_scale;
+};
+
+const std::vector<LossCase>& LossCases();
+
+// Whether the loss couples the elements of a row.
+bool IsRowwise(const LossCase& loss_case);
+
+// A problem of this case, MEAN, all optional inputs left out; the same for the
+// same arguments. kFloat32: every number is a float.
+Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
+               Dtype dtype, uint64_t seed = 1);
+
+// Adds sample_weights in [0.5, 2), negative ones too if `signs`, to a problem.
+void AddWeights(Problem& problem, uint64_t seed, bool signs = false);
+
+// Adds a mask that hides about a quarter of the rows.
+void AddMask(Problem& problem, uint64_t seed);
+
+// For INSTANTIATE_TEST_SUITE_P: names a case.
+std::string CaseName(const testing::TestParamInfo<LossCase>& info);
+
+void PrintTo(const LossCase& loss_case, std::ostream* out);
+
+}  // namespace lossd::test
+
+#endif  // LOSSD_TESTS_SUPPORT_LOSS_CASES_H_

@@ -1,0 +1,279 @@
+#include "tests/support/problem.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "lib/core/shape.h"
+
+namespace lossd::test {
+namespace {
+
+constexpr size_t kCanaries = 64;
+constexpr std::byte kCanary{0xA5};
+
+// The number as an element of type T, exact or rounded to nearest.
+template <class T>
+void Store(std::byte* to, auto number) {
+  const T element = static_cast<T>(number);
+  std::memcpy(to, &element, sizeof(T));
+}
+
+template <class T>
+double Load(const std::byte* from) {
+  T element;
+  std::memcpy(&element, from, sizeof(T));
+  return static_cast<double>(element);
+}
+
+void StoreAs(Dtype dtype, std::byte* to, auto number) {
+  switch (dtype) {
+    case Dtype::kFloat32:
+      return Store<float>(to, number);
+    case Dtype::kFloat64:
+      return Store<double>(to, number);
+    case Dtype::kInt32:
+      return Store<int32_t>(to, number);
+    case Dtype::kInt64:
+      return Store<int64_t>(to, number);
+    case Dtype::kBool:
+      return Store<uint8_t>(to, number);
+    case Dtype::kUnspecified:
+    case Dtype::kFloat16:
+    case Dtype::kBfloat16:
+      break;
+  }
+  ADD_FAILURE() << "no test sends " << NameOf(dtype);
+}
+
+bool SameDouble(double a, double b) {
+  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+}
+
+testing::AssertionResult SameNumber(const char* what, double a, double b) {
+  if (SameDouble(a, b)) return testing::AssertionSuccess();
+  return testing::AssertionFailure()
+         << what << ": " << testing::PrintToString(a) << " and "
+         << testing::PrintToString(b) << ", difference " << a - b;
+}
+
+testing::AssertionResult SameNumbers(const char* what,
+                                     const std::vector<double>& a,
+                                     const std::vector<double>& b) {
+  if (a.empty() || b.empty()) return testing::AssertionSuccess();
+  if (a.size() != b.size()) {
+    return testing::AssertionFailure()
+           << what << ": " << a.size() << " and " << b.size() << " numbers";
+  }
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!SameDouble(a[i], b[i])) {
+      return SameNumber(what, a[i], b[i]) << " at " << i;
+    }
+  }
+  return testing::AssertionSuccess();
+}
+
+std::vector<int64_t> ToVector(std::span<const int64_t> shape) {
+  return {shape.begin(), shape.end()};
+}
+
+template <class T>
+std::vector<T> Slice(const std::vector<T>& all, size_t begin, size_t end) {
+  if (all.empty()) return {};
+  using Distance = typename std::vector<T>::difference_type;
+  return {all.begin() + static_cast<Distance>(begin),
+          all.begin() + static_cast<Distance>(end)};
+}
+
+}  // namespace
+
+size_t Problem::rows() const {
+  size_t rows = 1;
+  for (const int64_t size : RowShape(shape)) rows *= static_cast<size_t>(size);
+  return rows;
+}
+
+size_t Problem::columns() const { return ColumnsOf(shape); }
+
+TestCall::Buffer TestCall::MakeInput(size_t size) const {
+  return {std::vector<std::byte>(form_.offset + size), form_.offset, size};
+}
+
+TestCall::Buffer TestCall::MakeOutput(size_t size) const {
+  const size_t begin = kCanaries + form_.offset;
+  return {std::vector<std::byte>(begin + size + kCanaries, kCanary), begin,
+          size};
+}
+
+template <class T>
+TensorView TestCall::Add(const std::vector<T>& numbers, Dtype dtype,
+                         std::span<const int64_t> shape) {
+  const size_t size = SizeOf(dtype);
+  Buffer buffer = MakeInput(numbers.size() * size);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    StoreAs(dtype, buffer.bytes.data() + buffer.begin + i * size, numbers[i]);
+  }
+  input_buffers_.push_back(std::move(buffer));
+  return {dtype, shape, input_buffers_.back().span()};
+}
+
+TestCall::TestCall(const Problem& problem, const Form& form)
+    : spec(problem.spec),
+      form_(form),
+      shape_(problem.shape),
+      row_shape_(ToVector(RowShape(problem.shape))),
+      class_weights_shape_{static_cast<int64_t>(problem.class_weights.size())},
+      pos_weight_shape_{static_cast<int64_t>(problem.pos_weight.size())} {
+  const auto target_dtype =
+      form.target_dtype == Dtype::kUnspecified ? form.dtype : form.target_dtype;
+  inputs.predictions = Add(problem.predictions, form.dtype, shape_);
+  const std::span<std::byte> predictions = input_buffers_.back().span();
+  inputs.targets = problem.labels.empty()
+                       ? Add(problem.targets, target_dtype, shape_)
+                       : Add(problem.labels, form.label_dtype, row_shape_);
+  // Nothing tells labels from targets when there are none.
+  const bool takes_labels =
+      std::holds_alternative<SparseCategoricalCrossEntropyParams>(
+          problem.spec.params);
+  if (takes_labels && problem.labels.empty()) {
+    inputs.targets.dtype = form.label_dtype;
+    inputs.targets.shape = row_shape_;
+  }
+  if (!problem.sample_weights.empty()) {
+    inputs.sample_weights =
+        Add(problem.sample_weights, form.weight_dtype, row_shape_);
+  }
+  if (!problem.mask.empty()) {
+    inputs.mask = Add(problem.mask, Dtype::kBool, row_shape_);
+  }
+  if (!problem.upstream_gradient.empty()) {
+    const bool single = problem.upstream_gradient.size() == 1;
+    inputs.upstream_gradient =
+        Add(problem.upstream_gradient, form.weight_dtype,
+            single ? std::span<const int64_t>() : row_shape_);
+  }
+  if (!problem.class_weights.empty()) {
+    extra_inputs.push_back(
+        {"class_weights",
+         Add(problem.class_weights, form.weight_dtype, class_weights_shape_)});
+  }
+  if (!problem.pos_weight.empty()) {
+    extra_inputs.push_back(
+        {"pos_weight",
+         Add(problem.pos_weight, form.weight_dtype, pos_weight_shape_)});
+  }
+
+  outputs.gradient_dtype = form.gradient_dtype;
+  const Dtype gradient_dtype = form.gradient_dtype == Dtype::kUnspecified
+                                   ? form.dtype
+                                   : form.gradient_dtype;
+  gradient_ =
+      MakeOutput(form.gradient && !form.in_place
+                     ? problem.predictions.size() * SizeOf(gradient_dtype)
+                     : 0);
+  outputs.gradient = form.in_place ? predictions : gradient_.span();
+  row_losses_ =
+      MakeOutput(form.row_losses ? problem.rows() * sizeof(double) : 0);
+  outputs.row_losses = row_losses_.span();
+}
+
+absl::StatusOr<Answer> TestCall::Read(absl::StatusOr<LossResult> result) {
+  for (const Buffer* buffer : {&gradient_, &row_losses_}) {
+    const auto intact = [](std::byte byte) { return byte == kCanary; };
+    const auto bytes = std::span(buffer->bytes);
+    EXPECT_TRUE(std::ranges::all_of(bytes.first(buffer->begin), intact) &&
+                std::ranges::all_of(bytes.subspan(buffer->begin + buffer->size),
+                                    intact))
+        << "wrote beside an output";
+  }
+  if (!result.ok()) return result.status();
+  const Dtype gradient_dtype = outputs.gradient_dtype == Dtype::kUnspecified
+                                   ? inputs.predictions.dtype
+                                   : outputs.gradient_dtype;
+  return Answer{*std::move(result), Numbers(gradient_dtype, outputs.gradient),
+                Numbers(Dtype::kFloat64, outputs.row_losses)};
+}
+
+absl::StatusOr<Answer> TestCall::Run() {
+  inputs.extra_inputs = extra_inputs;
+  return Read(Compute(spec, inputs, outputs, form_.threads));
+}
+
+absl::StatusOr<Answer> TestCall::RunReversed() {
+  inputs.extra_inputs = extra_inputs;
+  absl::StatusOr<Computation> computation =
+      Computation::Plan(spec, inputs, outputs);
+  if (!computation.ok()) return computation.status();
+  for (size_t i = computation->weigh_blocks(); i > 0; --i) {
+    computation->WeighBlock(i - 1);
+  }
+  const absl::Status weighed = computation->FinishWeighing();
+  if (!weighed.ok()) return weighed;
+  for (size_t i = computation->blocks(); i > 0; --i) {
+    computation->RunBlock(i - 1);
+  }
+  return Read(computation->Finish());
+}
+
+absl::StatusOr<Answer> Solve(const Problem& problem, const Form& form) {
+  return TestCall(problem, form).Run();
+}
+
+Answer MustSolve(const Problem& problem, const Form& form) {
+  absl::StatusOr<Answer> answer = Solve(problem, form);
+  if (answer.ok()) return *std::move(answer);
+  ADD_FAILURE() << answer.status();
+  return {{},
+          std::vector<double>(problem.predictions.size()),
+          std::vector<double>(problem.rows())};
+}
+
+testing::AssertionResult SameBits(const Answer& a, const Answer& b) {
+  const std::pair<const char*, std::pair<double, double>> numbers[] = {
+      {"loss", {a.result.loss, b.result.loss}},
+      {"loss_sum", {a.result.loss_sum, b.result.loss_sum}},
+      {"weight_sum", {a.result.weight_sum, b.result.weight_sum}},
+      {"normalizer", {a.result.normalizer, b.result.normalizer}},
+      {"row_count",
+       {static_cast<double>(a.result.row_count),
+        static_cast<double>(b.result.row_count)}}};
+  for (const auto& [name, pair] : numbers) {
+    const auto same = SameNumber(name, pair.first, pair.second);
+    if (!same) return same;
+  }
+  const auto same_rows = SameNumbers("row_losses", a.row_losses, b.row_losses);
+  return same_rows ? SameNumbers("gradient", a.gradient, b.gradient)
+                   : same_rows;
+}
+
+Problem Rows(const Problem& problem, size_t begin, size_t end) {
+  Problem rows = problem;
+  const size_t columns = problem.columns();
+  rows.shape[0] = static_cast<int64_t>(end - begin);
+  rows.predictions = Slice(problem.predictions, begin * columns, end * columns);
+  rows.targets = Slice(problem.targets, begin * columns, end * columns);
+  rows.labels = Slice(problem.labels, begin, end);
+  rows.sample_weights = Slice(problem.sample_weights, begin, end);
+  rows.mask = Slice(problem.mask, begin, end);
+  if (problem.upstream_gradient.size() > 1) {
+    rows.upstream_gradient = Slice(problem.upstream_gradient, begin, end);
+  }
+  return rows;
+}
+
+std::vector<double> Numbers(Dtype dtype, std::span<const std::byte> bytes) {
+  const size_t size = SizeOf(dtype);
+  std::vector<double> numbers(bytes.size() / size);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const std::byte* element = bytes.data() + i * size;
+    numbers[i] =
+        dtype == Dtype::kFloat32 ? Load<float>(element) : Load<double>(element);
+  }
+  return numbers;
+}
+
+}  // namespace lossd::test

@@ -1,0 +1,128 @@
+// A loss and its inputs as numbers, and the library's answer to it.
+
+#ifndef LOSSD_TESTS_SUPPORT_PROBLEM_H_
+#define LOSSD_TESTS_SUPPORT_PROBLEM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "lib/compute.h"
+
+namespace lossd::test {
+
+// What is to be computed, whatever dtype the numbers are sent in. Empty
+// vectors are inputs that are not given.
+struct Problem {
+  LossSpec spec;
+  // Of the predictions.
+  std::vector<int64_t> shape;
+  std::vector<double> predictions;
+  // One of both.
+  std::vector<double> targets;
+  std::vector<int64_t> labels;
+  std::vector<double> sample_weights;
+  std::vector<uint8_t> mask;
+  // One number is sent with shape [], more with the shape of the rows.
+  std::vector<double> upstream_gradient;
+  std::vector<double> class_weights;
+  std::vector<double> pos_weight;
+
+  size_t rows() const;
+  size_t columns() const;
+};
+
+// In which form a problem is sent, and what is wanted.
+struct Form {
+  Dtype dtype = Dtype::kFloat64;
+  // kUnspecified: that of the predictions.
+  Dtype target_dtype = Dtype::kUnspecified;
+  Dtype label_dtype = Dtype::kInt64;
+  // Of weights, upstream gradients and extra inputs.
+  Dtype weight_dtype = Dtype::kFloat64;
+  Dtype gradient_dtype = Dtype::kUnspecified;
+  bool gradient = true;
+  bool row_losses = true;
+  // The gradient overwrites the predictions.
+  bool in_place = false;
+  // Bytes by which every tensor lies beside an 8-byte boundary.
+  size_t offset = 0;
+  int threads = 1;
+};
+
+struct Answer {
+  LossResult result;
+  std::vector<double> gradient;
+  std::vector<double> row_losses;
+};
+
+// Tensors of a problem in one form, in memory of their own. Input buffers end
+// with their last element, so that the address sanitizer sees every byte read
+// beyond; output buffers lie between canaries.
+class TestCall {
+ public:
+  TestCall(const Problem& problem, const Form& form);
+  TestCall(const TestCall&) = delete;
+  TestCall& operator=(const TestCall&) = delete;
+
+  // For tests to spoil.
+  LossSpec spec;
+  Inputs inputs;
+  Outputs outputs;
+  std::vector<NamedTensor> extra_inputs;
+
+  // Computes. Fails the test if a byte beside the outputs has changed.
+  absl::StatusOr<Answer> Run();
+  // What Run() does, by running the blocks of each phase in reverse order.
+  absl::StatusOr<Answer> RunReversed();
+
+ private:
+  struct Buffer {
+    std::vector<std::byte> bytes;
+    size_t begin = 0;
+    size_t size = 0;
+    std::span<std::byte> span() {
+      return std::span(bytes).subspan(begin, size);
+    }
+  };
+
+  Buffer MakeInput(size_t size) const;
+  Buffer MakeOutput(size_t size) const;
+  template <class T>
+  TensorView Add(const std::vector<T>& numbers, Dtype dtype,
+                 std::span<const int64_t> shape);
+  absl::StatusOr<Answer> Read(absl::StatusOr<LossResult> result);
+
+  Form form_;
+  std::vector<int64_t> shape_;
+  std::vector<int64_t> row_shape_;
+  std::vector<int64_t> class_weights_shape_;
+  std::vector<int64_t> pos_weight_shape_;
+  std::vector<Buffer> input_buffers_;
+  Buffer gradient_;
+  Buffer row_losses_;
+};
+
+// Sends a problem in a form.
+absl::StatusOr<Answer> Solve(const Problem& problem, const Form& form = {});
+
+// The same for a problem that must be all right: fails the test if it is not,
+// and answers zeros.
+Answer MustSolve(const Problem& problem, const Form& form = {});
+
+// Whether loss, sums, normalizer, counts, row losses and gradient have the same
+// bits; what was not wanted of one of both is not compared.
+testing::AssertionResult SameBits(const Answer& a, const Answer& b);
+
+// Rows [begin, end) of a problem of rank 1 or 2.
+Problem Rows(const Problem& problem, size_t begin, size_t end);
+
+// The numbers of a tensor of any dtype.
+std::vector<double> Numbers(Dtype dtype, std::span<const std::byte> bytes);
+
+}  // namespace lossd::test
+
+#endif  // LOSSD_TESTS_SUPPORT_PROBLEM_H_
