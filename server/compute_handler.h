@@ -1,0 +1,34 @@
+// LossService.Compute: declared unary, served as a stream of raw messages.
+
+#ifndef LOSSD_SERVER_COMPUTE_HANDLER_H_
+#define LOSSD_SERVER_COMPUTE_HANDLER_H_
+
+#include <grpcpp/impl/codegen/method_handler.h>
+
+#include <atomic>
+
+#include "server/batch.h"
+#include "server/compute_queue.h"
+#include "server/metrics.h"
+
+namespace lossd {
+
+// What every call of Compute needs; outlives all of them. Thread-safe.
+struct ComputeContext {
+  ComputeQueue& queue;
+  Metrics& metrics;
+  const BatchLimits& limits;
+  // Set when what waits is to be refused rather than computed.
+  const std::atomic<bool>& abandon;
+  // Calls that have begun and not ended.
+  std::atomic<int>& in_flight;
+};
+
+// A handler that speaks to clients as one of a unary method, but gets to decide
+// when to read, and what to say to a message that cannot be parsed: gRPC's own
+// would answer UNIMPLEMENTED without text. `context` must outlive the server.
+grpc::internal::MethodHandler* NewComputeHandler(const ComputeContext& context);
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_COMPUTE_HANDLER_H_

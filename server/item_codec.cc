@@ -1,0 +1,294 @@
+#include "server/item_codec.h"
+
+#include <google/protobuf/descriptor.h>
+
+#include <span>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "lib/core/shape.h"
+#include "lib/core/status_macros.h"
+#include "lib/core/violation.h"
+#include "server/status_adapter.h"
+
+namespace lossd {
+namespace {
+
+absl::StatusOr<Reduction> DecodeReduction(v1::Reduction reduction) {
+  switch (reduction) {
+    case v1::REDUCTION_NONE:
+      return Reduction::kNone;
+    case v1::REDUCTION_SUM:
+      return Reduction::kSum;
+    case v1::REDUCTION_UNSPECIFIED:
+    case v1::REDUCTION_MEAN:
+      return Reduction::kMean;
+    case v1::REDUCTION_WEIGHTED_MEAN:
+      return Reduction::kWeightedMean;
+    case v1::REDUCTION_BATCHMEAN:
+      return Reduction::kBatchMean;
+    case v1::Reduction_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::Reduction_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return NotServed("reduction", absl::StrCat(static_cast<int>(reduction)),
+                   "this reduction is");
+}
+
+absl::StatusOr<Semantics> DecodeSemantics(v1::Semantics semantics) {
+  switch (semantics) {
+    case v1::SEMANTICS_UNSPECIFIED:
+    case v1::SEMANTICS_STRICT:
+      return Semantics::kStrict;
+    case v1::SEMANTICS_PYTORCH:
+    case v1::SEMANTICS_KERAS:
+    case v1::Semantics_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::Semantics_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return NotServed("semantics",
+                   v1::Semantics_IsValid(semantics)
+                       ? v1::Semantics_Name(semantics)
+                       : absl::StrCat(static_cast<int>(semantics)),
+                   "other semantics than SEMANTICS_STRICT are");
+}
+
+v1::Reduction EncodeReduction(Reduction reduction) {
+  switch (reduction) {
+    case Reduction::kNone:
+      return v1::REDUCTION_NONE;
+    case Reduction::kSum:
+      return v1::REDUCTION_SUM;
+    case Reduction::kMean:
+      return v1::REDUCTION_MEAN;
+    case Reduction::kWeightedMean:
+      return v1::REDUCTION_WEIGHTED_MEAN;
+    case Reduction::kBatchMean:
+      return v1::REDUCTION_BATCHMEAN;
+  }
+  return v1::REDUCTION_UNSPECIFIED;
+}
+
+absl::Status CheckOutputs(const v1::Outputs& outputs) {
+  const auto no_arena = [](const char* field) {
+    return NotServed(absl::StrCat("outputs.", field), "an arena", "arenas are");
+  };
+  if (outputs.has_gradient_to()) return no_arena("gradient_to");
+  if (outputs.has_row_losses_to()) return no_arena("row_losses_to");
+  if (!outputs.extra_gradients_to().empty()) {
+    return no_arena("extra_gradients_to");
+  }
+  const v1::Dtype dtype = outputs.gradient_dtype();
+  if (dtype == v1::DTYPE_UNSPECIFIED || dtype == v1::DTYPE_FLOAT32 ||
+      dtype == v1::DTYPE_FLOAT64) {
+    return absl::OkStatus();
+  }
+  return InvalidField({"outputs.gradient_dtype", std::nullopt,
+                       v1::Dtype_IsValid(dtype)
+                           ? std::string(NameOf(static_cast<Dtype>(dtype)))
+                           : absl::StrCat(static_cast<int>(dtype)),
+                       "FLOAT32, FLOAT64"});
+}
+
+// An option whose name is also that of an extra input was not in force when
+// the input was given.
+void ClearReplaced(const std::vector<std::string>& extra_names,
+                   v1::Loss* loss) {
+  const auto& reflection = *loss->GetReflection();
+  const auto* member = reflection.GetOneofFieldDescriptor(
+      *loss, v1::Loss::descriptor()->FindOneofByName("kind"));
+  google::protobuf::Message* typed = reflection.MutableMessage(loss, member);
+  for (const std::string& name : extra_names) {
+    const auto* option = typed->GetDescriptor()->FindFieldByName(name);
+    if (option != nullptr) typed->GetReflection()->ClearField(typed, option);
+  }
+}
+
+void SetShape(std::span<const int64_t> shape, Dtype dtype, v1::Tensor* tensor) {
+  tensor->set_dtype(static_cast<v1::Dtype>(dtype));
+  tensor->mutable_shape()->Add(shape.begin(), shape.end());
+}
+
+}  // namespace
+
+absl::Status DecodedItem::Decode(const MergedItem& item) {
+  absl::StatusOr<DecodedLoss> loss =
+      DecodeLoss(item.loss != nullptr ? *item.loss : v1::Loss());
+  if (!loss.ok()) return loss.status();
+  spec_.params = loss->params;
+  options_path_ = std::move(loss->options_path);
+  loss_in_force_ = EncodeLoss(spec_.params);
+  const absl::StatusOr<Semantics> semantics = DecodeSemantics(item.semantics);
+  if (!semantics.ok()) return semantics.status();
+  spec_.semantics = *semantics;
+  const absl::StatusOr<Reduction> reduction = DecodeReduction(item.reduction);
+  if (!reduction.ok()) return reduction.status();
+  spec_.reduction = *reduction;
+  spec_.normalizer = item.normalizer;
+  LOSSD_RETURN_IF_ERROR(DecodeTensors(item));
+  return DecodeOutputs(item);
+}
+
+absl::Status DecodedItem::DecodeTensor(const std::string& path,
+                                       const v1::Tensor& tensor,
+                                       TensorView* view) {
+  DecodedTensor& decoded = tensors_.emplace_back();
+  by_path_[path] = &decoded;
+  absl::Status status = decoded.Decode(tensor, path);
+  *view = decoded.view();
+  return status;
+}
+
+absl::Status DecodedItem::DecodeTensors(const MergedItem& item) {
+  const struct {
+    const char* path;
+    const v1::Tensor* tensor;
+    TensorView* view;
+  } required[] = {{"predictions", item.predictions, &inputs_.predictions},
+                  {"targets", item.targets, &inputs_.targets}};
+  for (const auto& [path, tensor, view] : required) {
+    if (tensor == nullptr) {
+      return InvalidField({path, std::nullopt, "nothing", "a tensor"});
+    }
+    LOSSD_RETURN_IF_ERROR(DecodeTensor(path, *tensor, view));
+  }
+  const struct {
+    const char* path;
+    const v1::Tensor* tensor;
+    std::optional<TensorView>* view;
+  } optional[] = {
+      {"sample_weights", item.sample_weights, &inputs_.sample_weights},
+      {"mask", item.mask, &inputs_.mask},
+      {"upstream_gradient", item.upstream_gradient, &inputs_.upstream_gradient},
+  };
+  for (const auto& [path, tensor, view] : optional) {
+    if (tensor == nullptr) continue;
+    LOSSD_RETURN_IF_ERROR(DecodeTensor(path, *tensor, &view->emplace()));
+  }
+  // The names must not move once a view points to them.
+  for (const auto& [name, tensor] : item.extra_inputs) {
+    extra_names_.push_back(name);
+  }
+  for (const std::string& name : extra_names_) {
+    NamedTensor& extra = extra_inputs_.emplace_back(NamedTensor{name, {}});
+    LOSSD_RETURN_IF_ERROR(DecodeTensor(absl::StrCat("extra_inputs.", name),
+                                       *item.extra_inputs.at(name),
+                                       &extra.tensor));
+  }
+  inputs_.extra_inputs = extra_inputs_;
+  return absl::OkStatus();
+}
+
+absl::Status DecodedItem::DecodeOutputs(const MergedItem& item) {
+  const v1::Outputs& outputs =
+      item.outputs != nullptr ? *item.outputs : v1::Outputs::default_instance();
+  LOSSD_RETURN_IF_ERROR(CheckOutputs(outputs));
+  // The library checks this again, but here the sizes of the outputs depend on
+  // it.
+  const TensorView& predictions = inputs_.predictions;
+  const absl::StatusOr<size_t> elements = CheckTensor(
+      "predictions", predictions, {Dtype::kFloat32, Dtype::kFloat64});
+  if (!elements.ok()) return WithProtoPath(elements.status());
+  elements_ = *elements;
+  // Rows without elements are for the library to refuse, not to be allocated.
+  rows_ = elements_ == 0 ? 0 : 1;
+  for (const int64_t size : RowShape(predictions.shape)) {
+    rows_ *= static_cast<size_t>(size);
+  }
+  as_values_ = item.predictions->storage_case() != v1::Tensor::kData;
+  gradient_ = outputs.gradient();
+  row_losses_ = outputs.row_losses() || spec_.reduction == Reduction::kNone;
+  gradient_dtype_ = outputs.gradient_dtype() == v1::DTYPE_UNSPECIFIED
+                        ? predictions.dtype
+                        : static_cast<Dtype>(outputs.gradient_dtype());
+  return absl::OkStatus();
+}
+
+std::string DecodedItem::loss_name() const {
+  if (!loss_in_force_) return "unknown";
+  return std::string(AllLosses::Find(spec_.params).name);
+}
+
+size_t DecodedItem::reply_bytes() const {
+  const size_t gradient_size =
+      as_values_ ? sizeof(double) : SizeOf(gradient_dtype_);
+  return (gradient_ ? elements_ * gradient_size : 0) +
+         (row_losses_ ? rows_ * sizeof(double) : 0);
+}
+
+Outputs DecodedItem::AllocateOutputs(v1::LossResult* result) {
+  Outputs outputs;
+  const std::span<const int64_t> shape = inputs_.predictions.shape;
+  if (gradient_) {
+    SetShape(shape, gradient_dtype_, result->mutable_gradient());
+    std::string* bytes = as_values_
+                             ? &gradient_buffer_
+                             : result->mutable_gradient()->mutable_data();
+    bytes->resize(elements_ * SizeOf(gradient_dtype_));
+    outputs.gradient = std::as_writable_bytes(std::span(*bytes));
+    outputs.gradient_dtype = gradient_dtype_;
+  }
+  if (row_losses_) {
+    SetShape(RowShape(shape), Dtype::kFloat64, result->mutable_row_losses());
+    std::string* bytes = as_values_
+                             ? &row_losses_buffer_
+                             : result->mutable_row_losses()->mutable_data();
+    bytes->resize(rows_ * sizeof(double));
+    outputs.row_losses = std::as_writable_bytes(std::span(*bytes));
+  }
+  return outputs;
+}
+
+void DecodedItem::Encode(const LossResult& computed,
+                         v1::LossResult* result) const {
+  result->mutable_status();
+  result->set_loss(computed.loss);
+  result->set_loss_sum(computed.loss_sum);
+  result->set_weight_sum(computed.weight_sum);
+  result->set_normalizer(computed.normalizer);
+  result->set_row_count(computed.row_count);
+  result->set_masked_count(computed.masked_count);
+  result->set_ignored_count(computed.ignored_count);
+  result->set_clipped_count(computed.clipped_count);
+  for (const std::string& warning : computed.warnings) {
+    result->add_warnings(warning);
+  }
+  *result->mutable_loss_in_force() = *loss_in_force_;
+  ClearReplaced(extra_names_, result->mutable_loss_in_force());
+  result->set_reduction(EncodeReduction(spec_.reduction));
+  result->set_semantics(v1::SEMANTICS_STRICT);
+  if (!as_values_) return;
+  if (gradient_) {
+    EncodeAsValues(
+        {gradient_dtype_, {}, std::as_bytes(std::span(gradient_buffer_))},
+        result->mutable_gradient());
+  }
+  if (row_losses_) {
+    EncodeAsValues(
+        {Dtype::kFloat64, {}, std::as_bytes(std::span(row_losses_buffer_))},
+        result->mutable_row_losses());
+  }
+}
+
+absl::Status DecodedItem::WithProtoPath(const absl::Status& status) const {
+  std::optional<FieldViolation> violation = ViolationOf(status);
+  if (!violation || !absl::IsInvalidArgument(status)) return status;
+  constexpr char kOptions[] = "options.";
+  constexpr char kData[] = ".data";
+  std::string& field = violation->field;
+  if (absl::StartsWith(field, kOptions)) {
+    field =
+        absl::StrCat(options_path_, ".", absl::StripPrefix(field, kOptions));
+  } else if (absl::EndsWith(field, kData)) {
+    const std::string path(absl::StripSuffix(field, kData));
+    const auto tensor = by_path_.find(path);
+    if (tensor != by_path_.end()) {
+      field = absl::StrCat(path, ".", tensor->second->storage());
+    }
+  }
+  return InvalidField(*violation);
+}
+
+}  // namespace lossd

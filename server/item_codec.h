@@ -1,0 +1,88 @@
+// One item of a request to and from the library.
+
+#ifndef LOSSD_SERVER_ITEM_CODEC_H_
+#define LOSSD_SERVER_ITEM_CODEC_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/compute.h"
+#include "lossd/v1/loss_service.pb.h"
+#include "server/loss_codec.h"
+#include "server/merged_item.h"
+#include "server/tensor_codec.h"
+
+namespace lossd {
+
+// An item as the library takes it, and the way back. Borrows the messages that
+// `item` points to. For one thread.
+//
+//   DecodedItem decoded;
+//   status = decoded.Decode(Merge(defaults, item));
+//   Outputs outputs = decoded.AllocateOutputs(&result);
+//   ... Computation::Plan(decoded.spec(), decoded.inputs(), outputs) ...
+//   decoded.Encode(computed, &result);
+class DecodedItem {
+ public:
+  // INVALID_ARGUMENT or UNIMPLEMENTED, with a violation whose field is a path
+  // of the proto relative to the item.
+  absl::Status Decode(const MergedItem& item);
+
+  const LossSpec& spec() const { return spec_; }
+  const Inputs& inputs() const { return inputs_; }
+
+  // Name of the loss as soon as it is known, else "unknown". For metrics.
+  std::string loss_name() const;
+
+  // Elements of the predictions.
+  size_t elements() const { return elements_; }
+
+  // Bytes of the tensors in the reply.
+  size_t reply_bytes() const;
+
+  // Allocates the tensors of the reply: in `result` wherever the library can
+  // write into it. Both `result` and this must outlive the computation.
+  Outputs AllocateOutputs(v1::LossResult* result);
+
+  // Fills what AllocateOutputs has not: the numbers, and what was in force.
+  void Encode(const LossResult& computed, v1::LossResult* result) const;
+
+  // A status of the library with its field as a path of the proto: "options.d"
+  // becomes "loss.huber.d", "targets.data" perhaps "targets.values".
+  absl::Status WithProtoPath(const absl::Status& status) const;
+
+ private:
+  absl::Status DecodeTensors(const MergedItem& item);
+  absl::Status DecodeTensor(const std::string& path, const v1::Tensor& tensor,
+                            TensorView* view);
+  absl::Status DecodeOutputs(const MergedItem& item);
+
+  LossSpec spec_;
+  std::string options_path_;
+  std::optional<v1::Loss> loss_in_force_;
+  // Decoded tensors by path; a deque, since they cannot move.
+  std::deque<DecodedTensor> tensors_;
+  std::map<std::string, const DecodedTensor*> by_path_;
+  std::vector<std::string> extra_names_;
+  std::vector<NamedTensor> extra_inputs_;
+  Inputs inputs_;
+  size_t elements_ = 0;
+  size_t rows_ = 0;
+  bool gradient_ = false;
+  bool row_losses_ = false;
+  Dtype gradient_dtype_ = Dtype::kUnspecified;
+  // The reply holds lists of numbers; the library writes here.
+  bool as_values_ = false;
+  std::string gradient_buffer_;
+  std::string row_losses_buffer_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_ITEM_CODEC_H_

@@ -1,0 +1,30 @@
+// lossd.v1.Loss to and from the library's parameters: one case a loss.
+
+#ifndef LOSSD_SERVER_LOSS_CODEC_H_
+#define LOSSD_SERVER_LOSS_CODEC_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "lib/losses/registry.h"
+#include "lossd/v1/losses.pb.h"
+
+namespace lossd {
+
+struct DecodedLoss {
+  LossParams params;
+  // Where the caller wrote the options: "loss.huber", "loss.named.options".
+  std::string options_path;
+};
+
+// Options that are unset keep the library's defaults. INVALID_ARGUMENT for no
+// loss, an unknown name, option or enum value; UNIMPLEMENTED for a member of
+// the oneof that this server does not know. Ranges are the library's business.
+absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss);
+
+// The typed message with every option that has a value.
+v1::Loss EncodeLoss(const LossParams& params);
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_LOSS_CODEC_H_

@@ -1,0 +1,94 @@
+// lossd: computes losses and their gradients over gRPC.
+
+#include <grpc/grpc.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <system_error>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "server/library_logs.h"
+#include "server/logging.h"
+#include "server/options.h"
+#include "server/server.h"
+
+namespace {
+
+// OpenMP's idle threads spin for milliseconds by default, which takes the CPU
+// from gRPC's. libgomp reads this before main, so the program starts once more.
+void MakeOpenMpPassive(char** argv) {
+  constexpr char kVariable[] = "OMP_WAIT_POLICY";
+  if (std::getenv(kVariable) != nullptr) return;
+  setenv(kVariable, "passive", 1);
+  std::error_code error;
+  // Not by the link itself, or the process would be called "exe".
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  // If it fails, lossd runs all the same, only less well.
+  if (!error) execv(program.c_str(), argv);
+}
+
+// Every thread that is made later inherits this, gRPC's included.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int Fail(const absl::Status& status) {
+  std::cerr << "lossd: " << std::string(status.message()) << '\n';
+  return absl::IsInternal(status) ? 1 : 2;
+}
+
+void ServeUntilSignalled(lossd::Server& server, const sigset_t& signals) {
+  int number = 0;
+  sigwait(&signals, &number);
+  lossd::LogInfo("signal", {{"number", number}});
+  std::atomic<bool> done = false;
+  std::thread second([&] {
+    int again = 0;
+    sigwait(&signals, &again);
+    if (done) return;
+    lossd::LogWarning("hurrying", {{"number", again}});
+    server.Hurry();
+  });
+  server.Shutdown();
+  done = true;
+  pthread_kill(second.native_handle(), SIGTERM);
+  second.join();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<lossd::CommandLine> line =
+      lossd::ParseCommandLine(argc, argv);
+  if (!line.ok()) return Fail(line.status());
+  if (!line->text.empty()) {
+    std::cout << line->text;
+    return 0;
+  }
+  MakeOpenMpPassive(argv);
+  const sigset_t signals = BlockStopSignals();
+  // A log whose reader has gone must not end the server.
+  std::signal(SIGPIPE, SIG_IGN);
+  lossd::SetLogLevel(line->options.log_level);
+  lossd::RouteLibraryLogs();
+  // When a process no longer uses gRPC, gRPC waits for its threads, one of
+  // which may sit in a poll of 10 s. This process always uses it.
+  grpc_init();
+  const absl::StatusOr<std::unique_ptr<lossd::Server>> server =
+      lossd::Server::Start(line->options);
+  if (!server.ok()) return Fail(server.status());
+  ServeUntilSignalled(**server, signals);
+  return 0;
+}

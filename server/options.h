@@ -1,0 +1,47 @@
+// The settings of lossd: what exists, what it defaults to, what is allowed.
+
+#ifndef LOSSD_SERVER_OPTIONS_H_
+#define LOSSD_SERVER_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace lossd {
+
+struct ServerOptions {
+  // Where RPCs are served: "HOST:PORT" (port 0: any free one) or "unix:PATH".
+  std::vector<std::string> listen = {"127.0.0.1:50051"};
+  // Where /metrics and /healthz are served, "HOST:PORT"; empty: nowhere.
+  std::string metrics_listen = "127.0.0.1:9464";
+  // Threads that compute; 0: as many as CPUs may be used.
+  int threads = 0;
+  // Largest request and reply.
+  int64_t max_message_bytes = int64_t{256} << 20;
+  // Most items in a request.
+  int64_t max_items = 16384;
+  // Seconds between "not serving" and the refusal of new RPCs on shutdown, so
+  // that load balancers notice.
+  double drain_delay = 0;
+  // Seconds that RPCs in flight get to finish on shutdown.
+  double drain_timeout = 30;
+  // "debug", "info", "warning" or "error".
+  std::string log_level = "info";
+};
+
+struct CommandLine {
+  ServerOptions options;
+  // Not empty for --help and --version: print this instead of serving.
+  std::string text;
+};
+
+// Reads the command line; the environment variable LOSSD_FLAG stands in for a
+// --flag that is not given (LOSSD_LISTEN may hold several addresses separated
+// by commas). INVALID_ARGUMENT, one line, for anything that is not allowed.
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_OPTIONS_H_

@@ -1,0 +1,199 @@
+#include "server/server.h"
+
+#include <grpc/grpc.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/core/numerics.h"
+#include "lib/core/status_macros.h"
+#include "server/cpu_budget.h"
+#include "server/logging.h"
+#include "server/selftest.h"
+#include "server/version.h"
+
+namespace lossd {
+namespace {
+
+// Requests that may wait; each holds its message.
+constexpr size_t kQueueCapacity = 256;
+
+// What connections get to close by themselves when no loss is in flight.
+constexpr std::chrono::seconds kLinger(1);
+
+// The name under which health checks ask for the service.
+constexpr char kServiceName[] = "lossd.v1.LossService";
+
+absl::StatusOr<std::vector<ListenAddress>> ParseAll(
+    const std::vector<std::string>& texts) {
+  std::vector<ListenAddress> addresses;
+  for (const std::string& text : texts) {
+    absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+    if (!address.ok()) return address.status();
+    // gRPC would take a Unix path away from itself.
+    if (std::count(texts.begin(), texts.end(), text) > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("cannot listen on ", text, " twice"));
+    }
+    addresses.push_back(*std::move(address));
+  }
+  return addresses;
+}
+
+absl::Status CheckAllFree(const std::vector<ListenAddress>& addresses) {
+  for (const ListenAddress& address : addresses) {
+    LOSSD_RETURN_IF_ERROR(CheckFree(address));
+  }
+  return absl::OkStatus();
+}
+
+std::chrono::duration<double> Seconds(double seconds) {
+  return std::chrono::duration<double>(seconds);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    const ServerOptions& options) {
+  const absl::StatusOr<std::vector<ListenAddress>> listen =
+      ParseAll(options.listen);
+  if (!listen.ok()) return listen.status();
+  LOSSD_RETURN_IF_ERROR(CheckAllFree(*listen));
+  const int threads = options.threads > 0 ? options.threads : CpuBudget();
+  std::unique_ptr<Server> server(new Server(options, threads));
+  if (!options.metrics_listen.empty()) {
+    const absl::StatusOr<ListenAddress> address =
+        ParseListenAddress(options.metrics_listen);
+    if (!address.ok()) return address.status();
+    absl::StatusOr<std::unique_ptr<MetricsHttp>> http =
+        MetricsHttp::Start(*address, server->metrics_);
+    if (!http.ok()) return http.status();
+    server->http_ = *std::move(http);
+  }
+  // gRPC's health service says "serving" as soon as it listens.
+  LOSSD_RETURN_IF_ERROR(RunSelfTest());
+  LOSSD_RETURN_IF_ERROR(server->Listen(*listen));
+  if (!Reproducible()) {
+    LogWarning("not_reproducible",
+               {{"message",
+                 "this machine has no fused multiply-add: bits may "
+                 "differ from those of other machines"}});
+  }
+  LogInfo("serving", {{"version", kVersion},
+                      {"listen", server->addresses_},
+                      {"metrics_listen", server->metrics_address()},
+                      {"threads", threads},
+                      {"simd", std::string(SimdTarget())},
+                      {"numerics_version", std::string(kNumericsVersion)},
+                      {"max_message_bytes", options.max_message_bytes},
+                      {"max_items", options.max_items},
+                      {"drain_delay", options.drain_delay},
+                      {"drain_timeout", options.drain_timeout},
+                      {"log_level", options.log_level}});
+  return server;
+}
+
+Server::Server(const ServerOptions& options, int threads)
+    : options_(options),
+      metrics_(threads),
+      limits_{threads, options.max_items, options.max_message_bytes},
+      queue_(threads, kQueueCapacity,
+             [this](size_t depth) { metrics_.SetQueueDepth(depth); }),
+      context_{queue_, metrics_, limits_, abandon_, in_flight_},
+      service_(context_),
+      unknown_(metrics_) {}
+
+Server::~Server() { Shutdown(); }
+
+std::string Server::metrics_address() const {
+  return http_ != nullptr ? http_->address() : "";
+}
+
+absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(
+      static_cast<int>(options_.max_message_bytes));
+  // Otherwise two servers could share a port without a word.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // A megabyte of gzip can inflate to a gigabyte, outside every limit.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.RegisterService(&service_);
+  builder.RegisterCallbackGenericService(&unknown_);
+  std::vector<int> ports(listen.size());
+  for (size_t i = 0; i < listen.size(); ++i) {
+    builder.AddListeningPort(listen[i].text, grpc::InsecureServerCredentials(),
+                             &ports[i]);
+  }
+  grpc_ = builder.BuildAndStart();
+  if (grpc_ == nullptr) {
+    // gRPC does not say why. Perhaps the reason can still be seen.
+    LOSSD_RETURN_IF_ERROR(CheckAllFree(listen));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cannot listen on all of ", absl::StrJoin(options_.listen, ", ")));
+  }
+  for (size_t i = 0; i < listen.size(); ++i) {
+    addresses_.push_back(WithPort(listen[i], ports[i]));
+  }
+  grpc_->GetHealthCheckService()->SetServingStatus(kServiceName, true);
+  if (http_ != nullptr) http_->SetServing(true);
+  return absl::OkStatus();
+}
+
+void Server::Shutdown() {
+  std::unique_lock lock(mutex_);
+  if (std::exchange(shut_down_, true) || grpc_ == nullptr) return;
+  LogInfo("draining", {{"drain_delay", options_.drain_delay},
+                       {"drain_timeout", options_.drain_timeout}});
+  if (http_ != nullptr) http_->SetServing(false);
+  grpc_->GetHealthCheckService()->Shutdown();
+  changed_.wait_for(lock, Seconds(options_.drain_delay),
+                    [this] { return abandon_.load(); });
+  lock.unlock();
+  AwaitDrained();
+  LogInfo("stopped", {});
+}
+
+void Server::AwaitDrained() {
+  const auto deadline =
+      std::chrono::system_clock::now() +
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          Seconds(options_.drain_timeout));
+  std::thread shutdown([this, deadline] {
+    grpc_->Shutdown(deadline);
+    const std::lock_guard lock(mutex_);
+    drained_ = true;
+    changed_.notify_all();
+  });
+  // Calls of Compute end by themselves, but a health watch lasts as long as its
+  // client likes, and gRPC would wait for it until the deadline. Its core can
+  // cancel calls earlier.
+  std::unique_lock lock(mutex_);
+  auto last_busy = std::chrono::steady_clock::now();
+  while (!drained_) {
+    const auto now = std::chrono::steady_clock::now();
+    if (in_flight_ > 0) last_busy = now;
+    if (abandon_ || now - last_busy > kLinger) {
+      grpc_server_cancel_all_calls(grpc_->c_server());
+    }
+    changed_.wait_for(lock, std::chrono::milliseconds(10));
+  }
+  lock.unlock();
+  shutdown.join();
+}
+
+void Server::Hurry() {
+  const std::lock_guard lock(mutex_);
+  abandon_ = true;
+  changed_.notify_all();
+}
+
+}  // namespace lossd

@@ -1,0 +1,83 @@
+// A running lossd.
+
+#ifndef LOSSD_SERVER_SERVER_H_
+#define LOSSD_SERVER_SERVER_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/compute_handler.h"
+#include "server/compute_queue.h"
+#include "server/listen_address.h"
+#include "server/metrics.h"
+#include "server/metrics_http.h"
+#include "server/options.h"
+#include "server/service.h"
+
+namespace lossd {
+
+// Serves from Start to Shutdown: LossService, grpc.health.v1, reflection, and
+// metrics over HTTP. All functions are thread-safe. A process that OpenMP did
+// not find with OMP_WAIT_POLICY=passive burns CPU time between requests.
+class Server {
+ public:
+  // Listens, tests itself, then serves. INVALID_ARGUMENT or
+  // FAILED_PRECONDITION, one line, if the options do not allow it: an address
+  // that is taken or malformed. INTERNAL if the self-test fails.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const ServerOptions& options);
+
+  // Shuts down if nobody has.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Where it listens, with the ports that were bound, in the options' order.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  // Empty when metrics are off.
+  std::string metrics_address() const;
+
+  // Says "not serving", waits for the drain delay, refuses new RPCs, and
+  // returns when those in flight have ended, or have been cancelled because of
+  // the drain timeout. Does nothing the second time.
+  void Shutdown();
+
+  // Makes a Shutdown that is under way cancel what is in flight.
+  void Hurry();
+
+ private:
+  explicit Server(const ServerOptions& options, int threads);
+  absl::Status Listen(const std::vector<ListenAddress>& listen);
+  void AwaitDrained();
+
+  const ServerOptions options_;
+  // In the order of construction; destroyed the other way round.
+  Metrics metrics_;
+  const BatchLimits limits_;
+  std::atomic<bool> abandon_ = false;
+  std::atomic<int> in_flight_ = 0;
+  ComputeQueue queue_;
+  const ComputeContext context_;
+  LossServiceImpl service_;
+  UnknownMethodService unknown_;
+  std::unique_ptr<MetricsHttp> http_;
+  std::unique_ptr<grpc::Server> grpc_;
+  std::vector<std::string> addresses_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool shut_down_ = false;
+  bool drained_ = false;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_SERVER_H_

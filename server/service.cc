@@ -1,0 +1,131 @@
+#include "server/service.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "lib/core/numerics.h"
+#include "lib/core/shape.h"
+#include "server/catalog.h"
+#include "server/reactor.h"
+#include "server/status_adapter.h"
+#include "server/tensor_codec.h"
+#include "server/version.h"
+
+namespace lossd {
+namespace {
+
+// The place of Compute among the service's methods.
+constexpr int kCompute = 0;
+
+// Answers UNIMPLEMENTED without reading anything.
+template <class Request, class Response>
+class RefusingReactor final : public Reactor<Request, Response> {
+ public:
+  RefusingReactor(Metrics& metrics, Metrics::Method method,
+                  const std::string& text)
+      : rpc_(metrics, method) {
+    const absl::Status status = absl::UnimplementedError(text);
+    rpc_.Finish(status.code());
+    this->End(ToGrpcStatus(status));
+  }
+
+ private:
+  void Done() override { delete this; }
+
+  Metrics::Rpc rpc_;
+};
+
+// Replies with `response` to a message that is a Request. gRPC's typed handlers
+// would answer one that is not with UNIMPLEMENTED and no text.
+template <class Request, class Response>
+grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
+                                Metrics& metrics, Metrics::Method method,
+                                const grpc::ByteBuffer& body,
+                                const Response& response,
+                                grpc::ByteBuffer* reply) {
+  Metrics::Rpc rpc(metrics, method);
+  rpc.Received(body.Length());
+  grpc::ByteBuffer unread = body;
+  Request request;
+  bool own = false;
+  absl::Status status;
+  if (!grpc::SerializationTraits<Request>::Deserialize(&unread, &request)
+           .ok()) {
+    status = absl::InvalidArgumentError(
+        absl::StrCat("the ", body.Length(), " bytes received are no ",
+                     Request::descriptor()->full_name()));
+  } else if (!grpc::SerializationTraits<Response>::Serialize(response, reply,
+                                                             &own)
+                  .ok()) {
+    status = absl::InternalError("the reply could not be serialized");
+  } else {
+    rpc.Sent(reply->Length());
+  }
+  rpc.Finish(status.code());
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+v1::GetServerInfoResponse ServerInfo(const BatchLimits& batch) {
+  v1::GetServerInfoResponse response;
+  response.set_version(kVersion);
+  response.set_numerics_version(std::string(kNumericsVersion));
+  response.set_reproducible(Reproducible());
+  response.set_simd_target(std::string(SimdTarget()));
+  response.set_compute_threads(batch.threads);
+  v1::Limits* limits = response.mutable_limits();
+  limits->set_max_message_bytes(batch.max_message_bytes);
+  limits->set_max_items(batch.max_items);
+  limits->set_max_rank(static_cast<int32_t>(kMaxRank));
+  limits->set_max_list_values(kMaxListValues);
+  response.add_prediction_dtypes(v1::DTYPE_FLOAT32);
+  response.add_prediction_dtypes(v1::DTYPE_FLOAT64);
+  return response;
+}
+
+}  // namespace
+
+LossServiceImpl::LossServiceImpl(const ComputeContext& context)
+    : context_(context) {
+  // The first call makes a stream of the method, the second serves it with the
+  // callback API; each owns its handler.
+  MarkMethodStreamed(kCompute, NewComputeHandler(context));
+  MarkMethodRawCallback(kCompute, NewComputeHandler(context));
+}
+
+grpc::ServerBidiReactor<v1::ComputeStreamRequest, v1::ComputeStreamResponse>*
+LossServiceImpl::ComputeStream(grpc::CallbackServerContext* /*call*/) {
+  return new RefusingReactor<v1::ComputeStreamRequest,
+                             v1::ComputeStreamResponse>(
+      context_.metrics, Metrics::Method::kComputeStream,
+      absl::StrCat("ComputeStream is not served by lossd ", kVersion,
+                   ": use Compute"));
+}
+
+grpc::ServerUnaryReactor* LossServiceImpl::ListLosses(
+    grpc::CallbackServerContext* call, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Reply<v1::ListLossesRequest>(call, context_.metrics,
+                                      Metrics::Method::kListLosses, *request,
+                                      Catalog::Get().list(), response);
+}
+
+grpc::ServerUnaryReactor* LossServiceImpl::GetServerInfo(
+    grpc::CallbackServerContext* call, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Reply<v1::GetServerInfoRequest>(
+      call, context_.metrics, Metrics::Method::kGetServerInfo, *request,
+      ServerInfo(context_.limits), response);
+}
+
+grpc::ServerGenericBidiReactor* UnknownMethodService::CreateReactor(
+    grpc::GenericCallbackServerContext* call) {
+  return new RefusingReactor<grpc::ByteBuffer, grpc::ByteBuffer>(
+      metrics_, Metrics::Method::kOther,
+      absl::StrCat("method ", CutText(call->method(), 200),
+                   " is not served by lossd ", kVersion,
+                   ", which serves lossd.v1.LossService"));
+}
+
+}  // namespace lossd

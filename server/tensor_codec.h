@@ -1,0 +1,63 @@
+// lossd.v1.Tensor to and from the library's views, for every storage.
+
+#ifndef LOSSD_SERVER_TENSOR_CODEC_H_
+#define LOSSD_SERVER_TENSOR_CODEC_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "lib/core/tensor_view.h"
+#include "lossd/v1/tensor.pb.h"
+
+namespace lossd {
+
+// Most numbers in a DoubleList or an Int64List.
+inline constexpr int64_t kMaxListValues = 65536;
+
+// A tensor of a request. Borrows the message, whose bytes are used where
+// protobuf put them; only lists of numbers with a dtype of their own are
+// converted. Neither copied nor moved, since the view may point into it.
+class DecodedTensor {
+ public:
+  DecodedTensor() = default;
+  DecodedTensor(const DecodedTensor&) = delete;
+  DecodedTensor& operator=(const DecodedTensor&) = delete;
+
+  // INVALID_ARGUMENT naming `path` or a field below it: no storage, unknown
+  // dtype, numbers that the dtype cannot hold, numbers of another count than
+  // the shape has. UNIMPLEMENTED for arenas. What can be seen from the view is
+  // left to the library.
+  absl::Status Decode(const v1::Tensor& tensor, const std::string& path);
+
+  const TensorView& view() const { return view_; }
+
+  // Where the numbers are, in terms of the proto: "data", "values",
+  // "int_values".
+  const char* storage() const { return storage_; }
+
+ private:
+  absl::Status CheckCount(const std::string& path) const;
+  // A list of numbers, with or without a dtype of its own.
+  template <class Number>
+  absl::Status DecodeList(std::span<const Number> numbers,
+                          const std::string& path);
+  template <class To, class From>
+  absl::Status Convert(std::span<const From> numbers, const std::string& path);
+
+  TensorView view_;
+  const char* storage_ = "data";
+  std::array<int64_t, 1> list_shape_ = {};
+  std::string converted_;
+};
+
+// Makes `tensor` a list of numbers with the dtype (FLOAT32 or FLOAT64) and the
+// elements of `view`; the shape is not touched.
+void EncodeAsValues(const TensorView& view, v1::Tensor* tensor);
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_TENSOR_CODEC_H_

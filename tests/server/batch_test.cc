@@ -1,0 +1,570 @@
+// Requests and replies as messages, without a socket.
+
+#include "server/batch.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "lib/core/numerics.h"
+#include "tests/support/status_matchers.h"
+
+namespace lossd {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kMse[] = "loss { mean_squared_error {} }";
+constexpr char kPredictions[] =
+    "predictions { values { values: [0.5, -1, 3, 0.25] } }";
+constexpr char kTargets[] = "targets { values { values: [0, 1, 2.5, 0.25] } }";
+
+BatchLimits Limits() {
+  return {.threads = 1, .max_items = 16, .max_message_bytes = 1 << 20};
+}
+
+template <class Message>
+Message Parse(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
+      << text;
+  return message;
+}
+
+absl::StatusOr<v1::ComputeResponse> Compute(const v1::ComputeRequest& request,
+                                            const BatchLimits& limits) {
+  Metrics metrics(1);
+  v1::ComputeResponse response;
+  const absl::Status status = ComputeBatch(
+      request, limits, [] { return absl::OkStatus(); }, metrics, &response);
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::ComputeResponse> Compute(const std::string& request) {
+  return Compute(Parse<v1::ComputeRequest>(request), Limits());
+}
+
+// The result of a request with this one item.
+v1::LossResult ComputeItem(const v1::LossItem& item) {
+  v1::ComputeRequest request;
+  *request.add_items() = item;
+  const auto response = Compute(request, Limits());
+  EXPECT_THAT(response, IsOk());
+  EXPECT_EQ(response->results_size(), 1);
+  return response->results(0);
+}
+
+v1::LossResult ComputeItem(const std::string& item) {
+  return ComputeItem(Parse<v1::LossItem>(item));
+}
+
+template <class T>
+std::string Bytes(const std::vector<T>& numbers) {
+  std::string bytes(numbers.size() * sizeof(T), '\0');
+  std::memcpy(bytes.data(), numbers.data(), bytes.size());
+  return bytes;
+}
+
+template <class T>
+std::vector<T> Numbers(const std::string& bytes) {
+  std::vector<T> numbers(bytes.size() / sizeof(T));
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  return numbers;
+}
+
+// Refused, alone, with this code, the field named in violation and text, and
+// nothing else set but the loss, which is NaN.
+void ExpectRefused(const v1::LossResult& result, absl::StatusCode code,
+                   const std::string& field) {
+  EXPECT_EQ(result.status().code(), static_cast<int>(code))
+      << result.DebugString();
+  EXPECT_THAT(result.status().message(), HasSubstr(field));
+  ASSERT_EQ(result.status().violations_size(), 1) << result.DebugString();
+  EXPECT_EQ(result.status().violations(0).field(), field);
+  EXPECT_FALSE(result.status().violations(0).got().empty());
+  EXPECT_FALSE(result.status().violations(0).allowed().empty());
+  EXPECT_TRUE(std::isnan(result.loss()));
+  v1::LossResult rest = result;
+  rest.clear_status();
+  rest.clear_loss();
+  EXPECT_EQ(rest.ByteSizeLong(), 0) << rest.DebugString();
+}
+
+TEST(BatchTest, AnEmptyRequest) {
+  const auto response = Compute("");
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->results_size(), 0);
+  EXPECT_EQ(response->numerics_version(), kNumericsVersion);
+}
+
+TEST(BatchTest, AnotherNumericsVersionIsRefusedWhole) {
+  EXPECT_THAT(Compute("numerics_version: 'other' items {}"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("other"),
+                             HasSubstr(std::string(kNumericsVersion)),
+                             HasSubstr(LOSSD_VERSION))));
+  EXPECT_THAT(Compute(absl::StrCat("numerics_version: '",
+                                   std::string(kNumericsVersion), "'")),
+              IsOk());
+}
+
+TEST(BatchTest, TooManyItems) {
+  v1::ComputeRequest request;
+  for (int i = 0; i < 17; ++i) request.add_items();
+  EXPECT_THAT(Compute(request, Limits()),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("17"), HasSubstr("16"))));
+}
+
+TEST(BatchTest, InterruptionsAreNoticedBetweenItems) {
+  v1::ComputeRequest request;
+  for (int i = 0; i < 3; ++i) request.add_items();
+  Metrics metrics(1);
+  v1::ComputeResponse response;
+  int asked = 0;
+  const absl::Status status = ComputeBatch(
+      request, Limits(),
+      [&asked] {
+        return ++asked == 2 ? absl::CancelledError("gone") : absl::OkStatus();
+      },
+      metrics, &response);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kCancelled, "gone"));
+  EXPECT_EQ(asked, 2);
+}
+
+TEST(BatchTest, ABadItemFailsAlone) {
+  const auto response = Compute(absl::StrCat(
+      "defaults {", kPredictions, kTargets, "} items {", kMse,
+      "} items { loss { huber { delta: 0 } } } items {", kMse, "}"));
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->results_size(), 3);
+  EXPECT_EQ(response->results(0).status().code(), 0);
+  ExpectRefused(response->results(1), absl::StatusCode::kInvalidArgument,
+                "loss.huber.delta");
+  EXPECT_EQ(response->results(2).loss(), response->results(0).loss());
+}
+
+TEST(BatchTest, ItemsCompleteTheDefaultsFieldByField) {
+  const auto response = Compute(absl::StrCat(
+      "defaults { loss { huber { delta: 1 } } reduction: REDUCTION_SUM",
+      " outputs { gradient: true }", kPredictions, kTargets, "}", "items {}",
+      "items { loss { huber {} } }",
+      "items { reduction: REDUCTION_MEAN normalizer: 2 }",
+      "items { outputs {} }",
+      "items { targets { values { values: [0.5, -1, 3, 0.25] } } }"));
+  ASSERT_THAT(response, IsOk());
+  const auto& results = response->results();
+  ASSERT_EQ(results.size(), 5);
+  EXPECT_EQ(results[0].loss(), 1.75);
+  EXPECT_EQ(results[0].reduction(), v1::REDUCTION_SUM);
+  EXPECT_EQ(results[0].gradient().values().values_size(), 4);
+  // A message replaces the default's whole, here with the library's default.
+  EXPECT_EQ(results[1].loss_in_force().huber().delta(), 1);
+  EXPECT_EQ(results[2].loss(), 0.875);
+  EXPECT_EQ(results[2].normalizer(), 2);
+  EXPECT_FALSE(results[3].has_gradient());
+  EXPECT_EQ(results[4].loss(), 0);
+}
+
+TEST(BatchTest, ExtraInputsAreCompletedKeyByKey) {
+  const auto response = Compute(
+      "defaults { loss { binary_cross_entropy { prediction_kind:"
+      "  PREDICTION_KIND_LOGITS } }"
+      "  predictions { shape: [1, 2] values { values: [0, 0] } }"
+      "  targets { shape: [1, 2] values { values: [1, 1] } }"
+      "  extra_inputs { key: 'pos_weight' value {"
+      "    values { values: [2, 4] } } } }"
+      "items {}"
+      "items { extra_inputs { key: 'pos_weight' value {"
+      "  values { values: [1, 1] } } } }"
+      "items { extra_inputs { key: 'class_weights' value {"
+      "  values { values: [1, 1] } } } }");
+  ASSERT_THAT(response, IsOk());
+  const auto& results = response->results();
+  EXPECT_DOUBLE_EQ(results[0].loss(), 3 * std::log(2));
+  EXPECT_DOUBLE_EQ(results[1].loss(), std::log(2));
+  // The vector was in force, not the option of that name.
+  EXPECT_FALSE(
+      results[0].loss_in_force().binary_cross_entropy().has_pos_weight());
+  ExpectRefused(results[2], absl::StatusCode::kInvalidArgument,
+                "extra_inputs.class_weights");
+}
+
+TEST(BatchTest, NamedLossesEqualTypedOnes) {
+  const auto response = Compute(
+      absl::StrCat("defaults {", kPredictions, kTargets, "}",
+                   "items { loss { huber { delta: 0.25 } } }",
+                   "items { loss { named { name: 'huber' options { fields {"
+                   "  key: 'delta' value { number_value: 0.25 } } } } } }"));
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->results(0).SerializeAsString(),
+            response->results(1).SerializeAsString());
+}
+
+TEST(BatchTest, EchoesWhatWasInForce) {
+  const v1::LossResult result = ComputeItem(absl::StrCat(
+      "loss { named { name: 'bce' options { fields { key: 'prediction_kind' ",
+      "value { string_value: 'LOGITS' } } } } } ",
+      "predictions { values { values: [1, 2] } } ",
+      "targets { values { values: [1, 0] } }"));
+  const v1::BinaryCrossEntropy& bce =
+      result.loss_in_force().binary_cross_entropy();
+  EXPECT_EQ(bce.prediction_kind(), v1::PREDICTION_KIND_LOGITS);
+  EXPECT_TRUE(bce.has_label_smoothing());
+  EXPECT_EQ(bce.label_smoothing(), 0);
+  EXPECT_EQ(bce.pos_weight(), 1);
+  EXPECT_EQ(result.reduction(), v1::REDUCTION_MEAN);
+  EXPECT_EQ(result.semantics(), v1::SEMANTICS_STRICT);
+}
+
+TEST(BatchTest, DataInDataOut) {
+  v1::LossItem item = Parse<v1::LossItem>(
+      absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT32 shape: [2, 2] }",
+                   "targets { dtype: DTYPE_FLOAT32 shape: [2, 2] }",
+                   "outputs { gradient: true row_losses: true }"));
+  item.mutable_predictions()->set_data(Bytes<float>({1, 2, 3, 4}));
+  item.mutable_targets()->set_data(Bytes<float>({1, 2, 3, 0}));
+  const v1::LossResult result = ComputeItem(item);
+  EXPECT_EQ(result.loss(), 4);
+  EXPECT_EQ(result.gradient().dtype(), v1::DTYPE_FLOAT32);
+  EXPECT_THAT(result.gradient().shape(), ElementsAre(2, 2));
+  EXPECT_THAT(Numbers<float>(result.gradient().data()),
+              ElementsAre(0, 0, 0, 2));
+  EXPECT_EQ(result.row_losses().dtype(), v1::DTYPE_FLOAT64);
+  EXPECT_THAT(result.row_losses().shape(), ElementsAre(2));
+  EXPECT_THAT(Numbers<double>(result.row_losses().data()), ElementsAre(0, 8));
+
+  item.mutable_outputs()->set_gradient_dtype(v1::DTYPE_FLOAT64);
+  const v1::LossResult in_double = ComputeItem(item);
+  EXPECT_EQ(in_double.gradient().dtype(), v1::DTYPE_FLOAT64);
+  EXPECT_THAT(Numbers<double>(in_double.gradient().data()),
+              ElementsAre(0, 0, 0, 2));
+}
+
+TEST(BatchTest, ListsInListsOut) {
+  const v1::LossResult result = ComputeItem(
+      absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT32 shape: [2, 2] ",
+                   "int_values { values: [1, 2, 3, 4] } }",
+                   "targets { shape: [2, 2] values { values: [1, 2, 3, 0] } }",
+                   "outputs { gradient: true row_losses: true }"));
+  EXPECT_EQ(result.gradient().dtype(), v1::DTYPE_FLOAT32);
+  EXPECT_THAT(result.gradient().shape(), ElementsAre(2, 2));
+  EXPECT_THAT(result.gradient().values().values(), ElementsAre(0, 0, 0, 2));
+  EXPECT_THAT(result.row_losses().values().values(), ElementsAre(0, 8));
+}
+
+TEST(BatchTest, ListsBringTheirDtypeAndShape) {
+  const v1::LossResult result = ComputeItem(
+      "loss { sparse_categorical_cross_entropy { prediction_kind:"
+      "  PREDICTION_KIND_LOGITS } }"
+      "predictions { shape: [2, 2] values { values: [0, 0, 0, 0] } }"
+      "targets { int_values { values: [0, 1] } }"
+      "mask { dtype: DTYPE_BOOL int_values { values: [1, 0] } }"
+      "sample_weights { dtype: DTYPE_FLOAT32 values { values: [2, 1] } }"
+      "upstream_gradient { values { values: 3 } }"
+      "outputs { gradient: true }");
+  EXPECT_DOUBLE_EQ(result.loss(), 2 * std::log(2)) << result.DebugString();
+  EXPECT_EQ(result.masked_count(), 1);
+  EXPECT_EQ(result.gradient().dtype(), v1::DTYPE_FLOAT64);
+  EXPECT_THAT(result.gradient().values().values(), ElementsAre(-3, 3, 0, 0));
+}
+
+TEST(BatchTest, RowLossesComeWithNone) {
+  const v1::LossResult result = ComputeItem(
+      absl::StrCat(kMse, kPredictions, kTargets, "reduction: REDUCTION_NONE"));
+  EXPECT_EQ(result.status().code(), 0);
+  EXPECT_TRUE(std::isnan(result.loss()));
+  EXPECT_THAT(result.row_losses().values().values(),
+              ElementsAre(0.25, 4, 0.25, 0));
+}
+
+struct Refusal {
+  const char* name;
+  std::string item;
+  std::string field;
+  absl::StatusCode code = absl::StatusCode::kInvalidArgument;
+};
+
+void PrintTo(const Refusal& refusal, std::ostream* out) {
+  *out << refusal.name;
+}
+
+class RefusedItemTest : public testing::TestWithParam<Refusal> {};
+
+TEST_P(RefusedItemTest, NamesTheFieldOfTheProto) {
+  ExpectRefused(ComputeItem(GetParam().item), GetParam().code,
+                GetParam().field);
+}
+
+std::string With(const std::string& rest) {
+  return absl::StrCat(kPredictions, kTargets, rest);
+}
+
+std::string Bce(const std::string& options) {
+  return absl::StrCat(
+      "loss { binary_cross_entropy { prediction_kind: PREDICTION_KIND_LOGITS ",
+      options, "} } predictions { values { values: [1, 2] } }",
+      "targets { values { values: [1, 0] } }");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    InvalidArgument, RefusedItemTest,
+    testing::Values(
+        Refusal{"no_loss", With(""), "loss"},
+        Refusal{"empty_loss", With("loss {}"), "loss"},
+        Refusal{"option", With("loss { huber { delta: -1 } }"),
+                "loss.huber.delta"},
+        Refusal{"named_option",
+                With("loss { named { name: 'huber' options { fields { key: "
+                     "'delta' value { number_value: -1 } } } } }"),
+                "loss.named.options.delta"},
+        Refusal{"no_prediction_kind", With("loss { binary_cross_entropy {} }"),
+                "loss.binary_cross_entropy.prediction_kind"},
+        Refusal{"label_smoothing", Bce("label_smoothing: 2"),
+                "loss.binary_cross_entropy.label_smoothing"},
+        Refusal{"pos_weight", Bce("pos_weight: nan"),
+                "loss.binary_cross_entropy.pos_weight"},
+        Refusal{"no_predictions", absl::StrCat(kMse, kTargets), "predictions"},
+        Refusal{"no_targets", absl::StrCat(kMse, kPredictions), "targets"},
+        Refusal{"no_storage", absl::StrCat(kMse, "predictions {}", kTargets),
+                "predictions"},
+        Refusal{"no_dtype",
+                absl::StrCat(kMse, "predictions { data: '' }", kTargets),
+                "predictions.dtype"},
+        Refusal{"dtype_of_predictions",
+                absl::StrCat(kMse, "predictions { int_values { values: 1 } }",
+                             kTargets),
+                "predictions.dtype"},
+        Refusal{"half_as_list",
+                absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT16 ",
+                             "values { values: 1 } }", kTargets),
+                "predictions.dtype"},
+        Refusal{"data_length",
+                absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT64 ",
+                             "shape: 2 data: '12345678' }", kTargets),
+                "predictions.data"},
+        Refusal{"list_length",
+                absl::StrCat(kMse, "predictions { shape: [2, 3] ",
+                             "values { values: 1 } }", kTargets),
+                "predictions.values"},
+        Refusal{"negative_size",
+                absl::StrCat(kMse, "predictions { shape: -1 ",
+                             "values { values: 1 } }", kTargets),
+                "predictions.shape"},
+        Refusal{"overflowing_size",
+                absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT32 ",
+                             "shape: [4294967296, 4294967296] data: '' }",
+                             kTargets),
+                "predictions.shape"},
+        Refusal{"other_shape",
+                absl::StrCat(kMse, kPredictions, "targets { shape: [4, 1] ",
+                             "values { values: [1, 2, 3, 4] } }"),
+                "targets.shape"},
+        Refusal{"nan_in_a_list",
+                absl::StrCat(kMse, "predictions { values { values: nan } }",
+                             "targets { values { values: 1 } }"),
+                "predictions.values"},
+        Refusal{"label_in_a_list",
+                "loss { sparse_categorical_cross_entropy { prediction_kind:"
+                " PREDICTION_KIND_LOGITS } } predictions { shape: [1, 3]"
+                " values { values: [0, 0, 0] } }"
+                "targets { int_values { values: 3 } }",
+                "targets.int_values"},
+        Refusal{"no_bool",
+                With(absl::StrCat(kMse, "mask { dtype: DTYPE_BOOL ",
+                                  "int_values { values: [0, 1, 2, 1] } }")),
+                "mask.int_values"},
+        Refusal{"no_int32",
+                With(absl::StrCat(kMse, "mask { dtype: DTYPE_INT32 ",
+                                  "int_values { values: 2147483648 } }")),
+                "mask.int_values"},
+        Refusal{"no_whole_number",
+                With(absl::StrCat(kMse, "mask { dtype: DTYPE_INT64 ",
+                                  "values { values: 0.5 } }")),
+                "mask.values"},
+        Refusal{"no_float32",
+                With(absl::StrCat(kMse, "sample_weights { dtype: DTYPE_FLOAT32",
+                                  " values { values: 1e300 } }")),
+                "sample_weights.values"},
+        Refusal{"mask_dtype",
+                With(absl::StrCat(kMse,
+                                  "mask { int_values { values: "
+                                  "[1, 1, 1, 1] } }")),
+                "mask.dtype"},
+        Refusal{"negative_weight",
+                With(absl::StrCat(kMse, "reduction: REDUCTION_WEIGHTED_MEAN ",
+                                  "sample_weights { values { values: ",
+                                  "[1, -1, 1, 1] } }")),
+                "sample_weights.values"},
+        Refusal{"upstream_shape",
+                With(absl::StrCat(kMse, "upstream_gradient { values { values: ",
+                                  "[1, 1, 1, 1] } }")),
+                "upstream_gradient.shape"},
+        Refusal{"normalizer", With(absl::StrCat(kMse, "normalizer: 0")),
+                "normalizer"},
+        Refusal{
+            "normalizer_of_a_sum",
+            With(absl::StrCat(kMse, "normalizer: 1 reduction: REDUCTION_SUM")),
+            "normalizer"},
+        Refusal{"extra_input",
+                With(absl::StrCat(kMse, "extra_inputs { key: 'x' value { ",
+                                  "values { values: 1 } } }")),
+                "extra_inputs.x"},
+        Refusal{"class_weights",
+                "loss { categorical_cross_entropy { prediction_kind:"
+                " PREDICTION_KIND_LOGITS } } predictions { shape: [1, 2]"
+                " values { values: [0, 0] } } targets { shape: [1, 2]"
+                " values { values: [0, 1] } } extra_inputs {"
+                " key: 'class_weights' value { values { values: [1, -1] } } }",
+                "extra_inputs.class_weights.values"},
+        Refusal{"gradient_dtype",
+                With(absl::StrCat(kMse, "outputs { gradient: true ",
+                                  "gradient_dtype: DTYPE_INT32 }")),
+                "outputs.gradient_dtype"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    NotServed, RefusedItemTest,
+    testing::Values(
+        Refusal{
+            "arena",
+            absl::StrCat(kMse, "predictions { arena { length: 4 } }", kTargets),
+            "predictions.arena", absl::StatusCode::kUnimplemented},
+        Refusal{"gradient_to",
+                With(absl::StrCat(kMse, "outputs { gradient_to {} }")),
+                "outputs.gradient_to", absl::StatusCode::kUnimplemented},
+        Refusal{"row_losses_to",
+                With(absl::StrCat(kMse, "outputs { row_losses_to {} }")),
+                "outputs.row_losses_to", absl::StatusCode::kUnimplemented},
+        Refusal{"extra_gradients_to",
+                With(absl::StrCat(kMse, "outputs { extra_gradients_to { ",
+                                  "key: 'x' value {} } }")),
+                "outputs.extra_gradients_to", absl::StatusCode::kUnimplemented},
+        Refusal{"pytorch",
+                With(absl::StrCat(kMse, "semantics: SEMANTICS_PYTORCH")),
+                "semantics", absl::StatusCode::kUnimplemented}));
+
+// What an older server sees of a newer client.
+TEST(BatchTest, AnUnknownLossIsUnimplemented) {
+  v1::LossItem item = Parse<v1::LossItem>(With(""));
+  // Field 500, an empty message.
+  ASSERT_TRUE(
+      item.mutable_loss()->ParseFromString(std::string("\xa2\x1f\0", 3)));
+  const v1::LossResult result = ComputeItem(item);
+  ExpectRefused(result, absl::StatusCode::kUnimplemented, "loss");
+  EXPECT_THAT(result.status().message(),
+              AllOf(HasSubstr("500"), HasSubstr(LOSSD_VERSION)));
+}
+
+TEST(BatchTest, UnknownNumbersOfEnums) {
+  v1::LossItem item = Parse<v1::LossItem>(With(kMse));
+  item.set_reduction(static_cast<v1::Reduction>(99));
+  ExpectRefused(ComputeItem(item), absl::StatusCode::kUnimplemented,
+                "reduction");
+  item.clear_reduction();
+  item.set_semantics(static_cast<v1::Semantics>(99));
+  ExpectRefused(ComputeItem(item), absl::StatusCode::kUnimplemented,
+                "semantics");
+  item.clear_semantics();
+  item.mutable_predictions()->set_dtype(static_cast<v1::Dtype>(257));
+  ExpectRefused(ComputeItem(item), absl::StatusCode::kInvalidArgument,
+                "predictions.dtype");
+  item = Parse<v1::LossItem>(With("loss { hinge {} }"));
+  item.mutable_loss()->mutable_hinge()->set_label_encoding(
+      static_cast<v1::LabelEncoding>(99));
+  ExpectRefused(ComputeItem(item), absl::StatusCode::kInvalidArgument,
+                "loss.hinge.label_encoding");
+}
+
+TEST(BatchTest, ListsHaveALimit) {
+  v1::LossItem item = Parse<v1::LossItem>(kMse);
+  auto* values = item.mutable_predictions()->mutable_values()->mutable_values();
+  values->Resize(65536, 1);
+  *item.mutable_targets() = item.predictions();
+  EXPECT_EQ(ComputeItem(item).status().code(), 0);
+  values->Add(1);
+  ExpectRefused(ComputeItem(item), absl::StatusCode::kInvalidArgument,
+                "predictions.values");
+}
+
+// 100 predictions in data: a gradient has 800 bytes.
+v1::LossItem LargeItem() {
+  v1::LossItem item =
+      Parse<v1::LossItem>(absl::StrCat(kMse, "outputs { gradient: true }"));
+  item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT64);
+  item.mutable_predictions()->add_shape(100);
+  item.mutable_predictions()->set_data(Bytes(std::vector<double>(100, 1)));
+  *item.mutable_targets() = item.predictions();
+  return item;
+}
+
+TEST(BatchTest, AReplyThatWouldBeTooLarge) {
+  v1::ComputeRequest request;
+  *request.mutable_defaults() = LargeItem();
+  for (int i = 0; i < 3; ++i) request.add_items();
+  BatchLimits limits = Limits();
+  limits.max_message_bytes = 3000;
+  const auto response = Compute(request, limits);
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->results(0).status().code(), 0);
+  EXPECT_EQ(response->results(1).status().code(), 0);
+  EXPECT_EQ(response->results(2).status().code(), 8);
+  EXPECT_THAT(response->results(2).status().message(),
+              AllOf(HasSubstr("800"), HasSubstr("3000")));
+  EXPECT_TRUE(std::isnan(response->results(2).loss()));
+  EXPECT_LE(response->ByteSizeLong(), 3000);
+}
+
+TEST(BatchTest, TextsAloneCanBeTooLarge) {
+  v1::ComputeRequest request;
+  for (int i = 0; i < 16; ++i) request.add_items();
+  BatchLimits limits = Limits();
+  limits.max_message_bytes = 1000;
+  EXPECT_THAT(
+      Compute(request, limits),
+      StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("1000")));
+}
+
+// 2^40 rows of nothing: no byte of data, terabytes of row losses.
+TEST(BatchTest, ShapesOfManyEmptyRows) {
+  v1::LossItem item = Parse<v1::LossItem>(absl::StrCat(
+      kMse, "predictions { dtype: DTYPE_FLOAT32 shape: [1099511627776, 0] ",
+      "data: '' }", "reduction: REDUCTION_NONE"));
+  *item.mutable_targets() = item.predictions();
+  ExpectRefused(ComputeItem(item), absl::StatusCode::kInvalidArgument,
+                "predictions.shape");
+}
+
+TEST(BatchTest, CountsItemsAndElements) {
+  Metrics metrics(2);
+  v1::ComputeResponse response;
+  ASSERT_THAT(
+      ComputeBatch(
+          Parse<v1::ComputeRequest>(
+              absl::StrCat("items {", With(kMse), "} items {} items {",
+                           With("loss { huber { delta: 0 } }"), "}")),
+          Limits(), [] { return absl::OkStatus(); }, metrics, &response),
+      IsOk());
+  const std::string text = metrics.Text();
+  for (const char* line :
+       {"lossd_items_total{code=\"OK\",loss=\"mean_squared_error\"} 1\n",
+        "lossd_item_elements_total{loss=\"mean_squared_error\"} 4\n",
+        "lossd_items_total{code=\"INVALID_ARGUMENT\",loss=\"unknown\"} 1\n",
+        "lossd_items_total{code=\"INVALID_ARGUMENT\",loss=\"huber\"} 1\n",
+        "lossd_item_elements_total{loss=\"huber\"} 0\n",
+        "lossd_compute_threads 2\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+}  // namespace
+}  // namespace lossd

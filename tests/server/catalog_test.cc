@@ -1,0 +1,171 @@
+#include "server/catalog.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "lib/losses/registry.h"
+#include "server/loss_codec.h"
+#include "server/named_loss.h"
+#include "tests/support/status_matchers.h"
+
+namespace lossd {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(CatalogTest, ListsTheLossesOfTheRegistryInItsOrder) {
+  const auto& losses = Catalog::Get().list().losses();
+  ASSERT_EQ(losses.size(), static_cast<int>(AllLosses::kTable.size()));
+  for (int i = 0; i < losses.size(); ++i) {
+    EXPECT_EQ(losses[i].name(), AllLosses::kTable[static_cast<size_t>(i)].name);
+  }
+}
+
+TEST(CatalogTest, EveryLossIsDescribed) {
+  for (const v1::LossInfo& loss : Catalog::Get().list().losses()) {
+    SCOPED_TRACE(loss.name());
+    EXPECT_NE(loss.task(), v1::TASK_UNSPECIFIED);
+    for (const std::string& text :
+         {loss.summary(), loss.formula(), loss.target_encoding(),
+          loss.use_when(), loss.avoid_when(), loss.example()}) {
+      EXPECT_FALSE(text.empty());
+    }
+    EXPECT_GT(loss.advantages_size(), 0);
+    EXPECT_GT(loss.disadvantages_size(), 0);
+    EXPECT_GT(loss.alternatives_size(), 0);
+    EXPECT_GT(loss.inputs_size(), 0);
+    for (const v1::OptionInfo& option : loss.options()) {
+      SCOPED_TRACE(option.name());
+      EXPECT_FALSE(option.name().empty());
+      EXPECT_THAT(option.type(), testing::AnyOf("double", "int64", "enum"));
+      EXPECT_FALSE(option.summary().empty());
+      EXPECT_EQ(option.type() == "enum", option.allowed_values_size() > 0);
+    }
+  }
+}
+
+TEST(CatalogTest, FindsNamesAndAliases) {
+  const auto* huber = Catalog::Get().Find("huber");
+  ASSERT_NE(huber, nullptr);
+  EXPECT_EQ(huber->name(), "huber");
+  for (const auto& [alias, name] : std::map<std::string, std::string>{
+           {"mse", "mean_squared_error"},
+           {"msle", "mean_squared_logarithmic_error"},
+           {"mae", "mean_absolute_error"},
+           {"bce", "binary_cross_entropy"},
+           {"cce", "categorical_cross_entropy"},
+           {"scce", "sparse_categorical_cross_entropy"},
+           {"kld", "kullback_leibler_divergence"}}) {
+    ASSERT_NE(Catalog::Get().Find(alias), nullptr) << alias;
+    EXPECT_EQ(Catalog::Get().Find(alias)->name(), name);
+  }
+  EXPECT_EQ(Catalog::Get().Find("named"), nullptr);
+  EXPECT_EQ(Catalog::Get().Find(""), nullptr);
+}
+
+// The proto documents the defaults, the library applies them.
+TEST(CatalogTest, DocumentedDefaultsAreTheLibrarys) {
+  for (const v1::LossInfo& info : Catalog::Get().list().losses()) {
+    v1::NamedLoss named;
+    named.set_name(info.name());
+    const auto typed = ResolveNamedLoss(named);
+    ASSERT_THAT(typed, IsOk());
+    const auto decoded = DecodeLoss(*typed);
+    ASSERT_THAT(decoded, IsOk());
+    const v1::Loss in_force = EncodeLoss(decoded->params);
+    const auto& message = in_force.GetReflection()->GetMessage(
+        in_force, Catalog::Get().Find(info.name()));
+    for (const v1::OptionInfo& option : info.options()) {
+      SCOPED_TRACE(absl::StrCat(info.name(), ".", option.name()));
+      const auto* field =
+          message.GetDescriptor()->FindFieldByName(option.name());
+      const auto& reflection = *message.GetReflection();
+      if (option.type() == "enum") {
+        const auto* value = reflection.GetEnum(message, field);
+        // The only enums without a default must be set.
+        EXPECT_EQ(ShortName(*value), option.default_value().empty()
+                                         ? "UNSPECIFIED"
+                                         : option.default_value());
+      } else if (option.default_value().empty()) {
+        EXPECT_TRUE(option.optional());
+        EXPECT_FALSE(reflection.HasField(message, field));
+      } else {
+        double documented = 0;
+        ASSERT_TRUE(absl::SimpleAtod(option.default_value(), &documented));
+        EXPECT_TRUE(reflection.HasField(message, field));
+        EXPECT_EQ(reflection.GetDouble(message, field), documented);
+      }
+    }
+  }
+}
+
+absl::StatusOr<v1::Loss> Resolve(const std::string& text) {
+  v1::NamedLoss named;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &named));
+  return ResolveNamedLoss(named);
+}
+
+std::string Field(const std::string& name, const std::string& value) {
+  return absl::StrCat("fields { key: '", name, "' value { ", value, " } } ");
+}
+
+std::string Option(const std::string& name, const std::string& value) {
+  return absl::StrCat("options { ", Field(name, value), "}");
+}
+
+TEST(NamedLossTest, BecomesTheTypedMessage) {
+  const auto huber =
+      Resolve("name: 'huber'" + Option("delta", "number_value: 0.25"));
+  ASSERT_THAT(huber, IsOk());
+  EXPECT_EQ(huber->huber().delta(), 0.25);
+  const auto scce = Resolve("name: 'scce' options { " +
+                            Field("prediction_kind", "string_value: 'LOGITS'") +
+                            Field("ignore_index", "number_value: -100") + "}");
+  ASSERT_THAT(scce, IsOk());
+  EXPECT_EQ(scce->sparse_categorical_cross_entropy().prediction_kind(),
+            v1::PREDICTION_KIND_LOGITS);
+  EXPECT_EQ(scce->sparse_categorical_cross_entropy().ignore_index(), -100);
+}
+
+TEST(NamedLossTest, UnknownNamesListThoseThatExist) {
+  const auto loss = Resolve("name: 'hubber'");
+  EXPECT_THAT(loss, Violates("loss.named.name"));
+  EXPECT_THAT(loss, StatusIs(absl::StatusCode::kInvalidArgument,
+                             HasSubstr("huber, bce, hinge")));
+}
+
+TEST(NamedLossTest, UnknownOptionsListThoseThatExist) {
+  const auto loss =
+      Resolve("name: 'scce'" + Option("delta", "number_value: 1"));
+  EXPECT_THAT(loss, Violates("loss.named.options.delta"));
+  EXPECT_THAT(loss, StatusIs(absl::StatusCode::kInvalidArgument,
+                             HasSubstr("prediction_kind, ignore_index, "
+                                       "label_smoothing, z_loss")));
+  EXPECT_THAT(
+      Resolve("name: 'mse'" + Option("delta", "number_value: 1")),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no options")));
+}
+
+TEST(NamedLossTest, ValuesOfTheWrongType) {
+  EXPECT_THAT(Resolve("name: 'huber'" + Option("delta", "string_value: '1'")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("got '1', allowed: a number")));
+  EXPECT_THAT(
+      Resolve("name: 'bce'" + Option("prediction_kind", "number_value: 1")),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("allowed: LOGITS, PROBABILITIES")));
+  EXPECT_THAT(
+      Resolve("name: 'scce'" + Option("ignore_index", "number_value: 0.5")),
+      Violates("loss.named.options.ignore_index"));
+  EXPECT_THAT(
+      Resolve("name: 'scce'" + Option("ignore_index", "number_value: 1e300")),
+      Violates("loss.named.options.ignore_index"));
+}
+
+}  // namespace
+}  // namespace lossd

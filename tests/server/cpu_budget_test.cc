@@ -1,0 +1,79 @@
+#include "server/cpu_budget.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/server/temp_dir.h"
+
+namespace lossd {
+namespace {
+
+// A machine's /proc and /sys below a folder.
+class FakeMachine {
+ public:
+  void Write(const std::string& path, const std::string& text) const {
+    const std::filesystem::path full = dir_ / path;
+    std::filesystem::create_directories(full.parent_path());
+    std::ofstream(full) << text;
+  }
+  int Budget() const { return CpuBudget(dir_ / ""); }
+
+ private:
+  TempDir dir_;
+};
+
+// Without quotas the affinity of this very test counts.
+int Unlimited() { return FakeMachine().Budget(); }
+
+TEST(CpuBudgetTest, NoCgroups) { EXPECT_GE(Unlimited(), 1); }
+
+TEST(CpuBudgetTest, Version2) {
+  FakeMachine machine;
+  machine.Write("proc/self/cgroup", "0::/pod/box\n");
+  machine.Write("sys/fs/cgroup/pod/box/cpu.max", "max 100000\n");
+  EXPECT_EQ(machine.Budget(), Unlimited());
+  machine.Write("sys/fs/cgroup/pod/box/cpu.max", "50000 100000\n");
+  EXPECT_EQ(machine.Budget(), 1);
+}
+
+TEST(CpuBudgetTest, AParentsQuotaCounts) {
+  FakeMachine machine;
+  machine.Write("proc/self/cgroup", "0::/pod/box\n");
+  machine.Write("sys/fs/cgroup/pod/box/cpu.max", "max 100000\n");
+  machine.Write("sys/fs/cgroup/pod/cpu.max", "1000 100000\n");
+  EXPECT_EQ(machine.Budget(), 1);
+}
+
+TEST(CpuBudgetTest, TheRootsQuotaCountsInAContainer) {
+  FakeMachine machine;
+  machine.Write("proc/self/cgroup", "0::/\n");
+  machine.Write("sys/fs/cgroup/cpu.max", "1000 100000\n");
+  EXPECT_EQ(machine.Budget(), 1);
+}
+
+TEST(CpuBudgetTest, Version1) {
+  FakeMachine machine;
+  machine.Write("proc/self/cgroup",
+                "5:memory:/x\n4:cpu,cpuacct:/docker/abc\n0::/\n");
+  machine.Write("sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_quota_us", "-1");
+  machine.Write("sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_period_us",
+                "100000");
+  EXPECT_EQ(machine.Budget(), Unlimited());
+  machine.Write("sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_quota_us",
+                "90000");
+  EXPECT_EQ(machine.Budget(), 1);
+}
+
+TEST(CpuBudgetTest, PartsOfACpuAreRoundedUp) {
+  if (Unlimited() < 2) GTEST_SKIP() << "needs two CPUs";
+  FakeMachine machine;
+  machine.Write("proc/self/cgroup", "0::/\n");
+  machine.Write("sys/fs/cgroup/cpu.max", "110000 100000\n");
+  EXPECT_EQ(machine.Budget(), 2);
+}
+
+}  // namespace
+}  // namespace lossd

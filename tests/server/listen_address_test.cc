@@ -1,0 +1,124 @@
+#include "server/listen_address.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "tests/server/temp_dir.h"
+#include "tests/support/status_matchers.h"
+
+namespace lossd {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr auto kTaken = absl::StatusCode::kFailedPrecondition;
+
+// A socket bound to a Unix path, listening if wanted; closed with this, the
+// file stays.
+class UnixSocket {
+ public:
+  UnixSocket(const std::string& path, bool listening)
+      : number_(socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un name = {};
+    name.sun_family = AF_UNIX;
+    path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+    EXPECT_EQ(
+        bind(number_, reinterpret_cast<const sockaddr*>(&name), sizeof(name)),
+        0);
+    EXPECT_TRUE(!listening || listen(number_, 1) == 0);
+  }
+  ~UnixSocket() { close(number_); }
+
+ private:
+  const int number_;
+};
+
+absl::Status Check(const std::string& text) {
+  const auto address = ParseListenAddress(text);
+  return address.ok() ? CheckFree(*address) : address.status();
+}
+
+TEST(ListenAddressTest, Parts) {
+  const auto tcp = ParseListenAddress("localhost:0");
+  ASSERT_THAT(tcp, IsOk());
+  EXPECT_EQ(tcp->host, "localhost");
+  EXPECT_EQ(WithPort(*tcp, 1234), "localhost:1234");
+  const auto ipv6 = ParseListenAddress("[::1]:80");
+  ASSERT_THAT(ipv6, IsOk());
+  EXPECT_EQ(ipv6->host, "::1");
+  EXPECT_EQ(ipv6->port, 80);
+  EXPECT_EQ(WithPort(*ipv6, 81), "[::1]:81");
+  const auto path = ParseListenAddress("unix:/tmp/a:b");
+  ASSERT_THAT(path, IsOk());
+  EXPECT_EQ(path->unix_path, "/tmp/a:b");
+  EXPECT_EQ(WithPort(*path, 1), "unix:/tmp/a:b");
+}
+
+TEST(ListenAddressTest, PathsThatNoSocketCanHave) {
+  EXPECT_THAT(ParseListenAddress("unix:/" + std::string(108, 'x')),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("107")));
+}
+
+TEST(ListenAddressTest, APortThatIsTaken) {
+  const int number = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(name);
+  ASSERT_EQ(bind(number, reinterpret_cast<sockaddr*>(&name), size), 0);
+  ASSERT_EQ(listen(number, 1), 0);
+  ASSERT_EQ(getsockname(number, reinterpret_cast<sockaddr*>(&name), &size), 0);
+  const int port = ntohs(name.sin_port);
+  for (const char* host : {"127.0.0.1", "0.0.0.0", "localhost"}) {
+    const std::string text = absl::StrCat(host, ":", port);
+    EXPECT_THAT(Check(text), StatusIs(kTaken, HasSubstr(text)));
+  }
+  close(number);
+  EXPECT_THAT(Check(absl::StrCat("127.0.0.1:", port)), IsOk());
+}
+
+TEST(ListenAddressTest, AnAddressOfAnotherMachine) {
+  // TEST-NET-1, RFC 5737.
+  EXPECT_THAT(Check("192.0.2.1:0"), StatusIs(kTaken, HasSubstr("192.0.2.1")));
+}
+
+TEST(ListenAddressTest, APathOnWhichSomebodyAnswers) {
+  const TempDir dir;
+  const UnixSocket socket(dir / "s", true);
+  EXPECT_THAT(Check("unix:" + (dir / "s")),
+              StatusIs(kTaken, HasSubstr("answers")));
+  EXPECT_TRUE(std::filesystem::exists(dir / "s"));
+}
+
+TEST(ListenAddressTest, AStaleSocketFileIsRemoved) {
+  const TempDir dir;
+  { const UnixSocket socket(dir / "s", true); }
+  ASSERT_TRUE(std::filesystem::exists(dir / "s"));
+  EXPECT_THAT(Check("unix:" + (dir / "s")), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(dir / "s"));
+}
+
+TEST(ListenAddressTest, AFileThatIsNoSocketIsLeftAlone) {
+  const TempDir dir;
+  std::ofstream(dir / "file") << "precious";
+  EXPECT_THAT(Check("unix:" + (dir / "file")),
+              StatusIs(kTaken, HasSubstr("no socket")));
+  EXPECT_TRUE(std::filesystem::exists(dir / "file"));
+}
+
+TEST(ListenAddressTest, AFolderThatIsNotThere) {
+  const TempDir dir;
+  EXPECT_THAT(Check("unix:" + (dir / "none/s")),
+              StatusIs(kTaken, HasSubstr("No such file")));
+}
+
+}  // namespace
+}  // namespace lossd

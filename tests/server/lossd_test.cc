@@ -1,0 +1,201 @@
+// The program: how it starts, refuses to start, and ends.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/server/load.h"
+#include "tests/server/lossd_process.h"
+#include "tests/server/raw_calls.h"
+#include "tests/server/temp_dir.h"
+
+namespace lossd {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
+
+const std::vector<std::string> kAnywhere = {
+    "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0", "--threads=2"};
+
+std::vector<std::string> Anywhere(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = kAnywhere;
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+// A lossd that serves.
+struct Lossd {
+  explicit Lossd(const std::vector<std::string>& arguments = kAnywhere)
+      : process(arguments),
+        serving(process.AwaitEvent("serving")),
+        address(serving["listen"][0]),
+        metrics(serving["metrics_listen"]) {}
+
+  // Waits until the server has accepted a call that gets no request yet.
+  void AwaitInFlight(int calls) const {
+    const std::string line = "lossd_rpc_in_flight{method=\"Compute\"} " +
+                             std::to_string(calls) + "\n";
+    while (HttpGet(metrics, "/metrics").body.find(line) == std::string::npos) {
+      std::this_thread::yield();
+    }
+  }
+
+  LossdProcess process;
+  nlohmann::json serving;
+  std::string address;
+  std::string metrics;
+};
+
+// Exit code 2, and one line on standard error that contains all of these.
+void ExpectRefusesToStart(const std::vector<std::string>& arguments,
+                          const std::string& text) {
+  LossdProcess process(arguments);
+  ASSERT_TRUE(process.AwaitEvent("serving").is_null());
+  EXPECT_EQ(process.Wait(), 2);
+  EXPECT_THAT(process.Errors(),
+              AllOf(MatchesRegex("lossd: [^\n]+\n"), HasSubstr(text)));
+}
+
+TEST(LossdTest, RefusesFlags) {
+  ExpectRefusesToStart({"--colour=red"}, "--colour");
+  ExpectRefusesToStart({"--max_message_bytes=2147483648"},
+                       "--max_message_bytes");
+  ExpectRefusesToStart({"--listen=everywhere"}, "everywhere");
+}
+
+TEST(LossdTest, RefusesAddressesThatAreTaken) {
+  const TempDir dir;
+  const std::string path = "unix:" + (dir / "socket");
+  const Lossd first(Anywhere({"--listen=" + path}));
+  ExpectRefusesToStart({"--listen=" + first.address, "--metrics_listen="},
+                       first.address + ": Address already in use");
+  ExpectRefusesToStart({"--listen=" + path, "--metrics_listen="},
+                       path + ": somebody answers");
+  ExpectRefusesToStart(
+      {"--listen=127.0.0.1:0", "--metrics_listen=" + first.metrics},
+      first.metrics + ": Address already in use");
+  // The first one did not notice.
+  std::string reply;
+  EXPECT_TRUE(CallRaw(Connect(path), kHealthPath, "", &reply).ok());
+  EXPECT_EQ(reply, kServing);
+}
+
+TEST(LossdTest, OneAddressGivenTwice) {
+  const TempDir dir;
+  const std::string path = "unix:" + (dir / "socket");
+  ExpectRefusesToStart(
+      {"--listen=" + path, "--listen=" + path, "--metrics_listen="},
+      path + " twice");
+}
+
+TEST(LossdTest, TakesOverAStaleSocket) {
+  const TempDir dir;
+  const std::string path = "unix:" + (dir / "socket");
+  {
+    Lossd killed({"--listen=" + path, "--metrics_listen="});
+    killed.process.Signal(SIGKILL);
+    EXPECT_EQ(killed.process.Wait(), -SIGKILL);
+  }
+  ASSERT_TRUE(std::filesystem::exists(dir / "socket"));
+  const Lossd next({"--listen=" + path, "--metrics_listen="});
+  EXPECT_TRUE(CallRaw(Connect(path), kHealthPath, "", nullptr).ok());
+}
+
+TEST(LossdTest, TellsWhatIsInForce) {
+  Lossd lossd;
+  EXPECT_EQ(lossd.serving["version"], LOSSD_VERSION);
+  EXPECT_EQ(lossd.serving["threads"], 2);
+  EXPECT_EQ(lossd.serving["max_message_bytes"], 256 << 20);
+  lossd.process.Signal(SIGTERM);
+  EXPECT_EQ(lossd.process.Wait(), 0);
+  EXPECT_THAT(lossd.process.Errors(), IsEmpty());
+}
+
+TEST(LossdTest, MakesOpenMpPassiveAndKeepsItsName) {
+  const Lossd lossd;
+  const std::string proc = "/proc/" + std::to_string(lossd.process.pid());
+  std::ifstream environment(proc + "/environ");
+  const std::string text{std::istreambuf_iterator<char>(environment), {}};
+  EXPECT_THAT(text, HasSubstr("OMP_WAIT_POLICY="));
+  std::string name;
+  std::getline(std::ifstream(proc + "/comm"), name);
+  EXPECT_EQ(name, "lossd");
+}
+
+TEST(LossdTest, FinishesWhatIsInFlight) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    Lossd lossd;
+    RawStream call(Connect(lossd.address), kComputePath);
+    lossd.AwaitInFlight(1);
+    lossd.process.Signal(number);
+    EXPECT_FALSE(lossd.process.AwaitEvent("draining").is_null());
+    EXPECT_TRUE(call.Write(""));
+    call.WritesDone();
+    std::string reply;
+    EXPECT_TRUE(call.Read(&reply));
+    EXPECT_TRUE(call.Finish().ok());
+    EXPECT_EQ(lossd.process.Wait(), 0);
+    EXPECT_THAT(lossd.process.Errors(), IsEmpty());
+  }
+}
+
+TEST(LossdTest, ServesDuringTheDrainDelayButSaysNo) {
+  Lossd lossd(Anywhere({"--drain_delay=3600"}));
+  const auto channel = Connect(lossd.address);
+  lossd.process.Signal(SIGTERM);
+  EXPECT_FALSE(lossd.process.AwaitEvent("draining").is_null());
+  EXPECT_TRUE(CallRaw(channel, kComputePath, "", nullptr).ok());
+  while (HttpGet(lossd.metrics, "/healthz").code != 503) {
+    std::this_thread::yield();
+  }
+  std::string reply;
+  do {
+    ASSERT_TRUE(CallRaw(channel, kHealthPath, "", &reply).ok());
+  } while (reply != kNotServing);
+  lossd.process.Signal(SIGTERM);
+  EXPECT_EQ(lossd.process.Wait(), 0);
+}
+
+TEST(LossdTest, ASecondSignalCancelsWhatIsInFlight) {
+  Lossd lossd(Anywhere({"--drain_timeout=3600"}));
+  RawStream call(Connect(lossd.address), kComputePath);
+  lossd.AwaitInFlight(1);
+  lossd.process.Signal(SIGTERM);
+  EXPECT_FALSE(lossd.process.AwaitEvent("draining").is_null());
+  lossd.process.Signal(SIGTERM);
+  EXPECT_EQ(lossd.process.Wait(), 0);
+  EXPECT_FALSE(call.Finish().ok());
+}
+
+TEST(LossdTest, TheDrainTimeoutCancelsWhatIsInFlight) {
+  Lossd lossd(Anywhere({"--drain_timeout=0.01"}));
+  RawStream call(Connect(lossd.address), kComputePath);
+  lossd.AwaitInFlight(1);
+  lossd.process.Signal(SIGTERM);
+  EXPECT_EQ(lossd.process.Wait(), 0);
+  EXPECT_FALSE(call.Finish().ok());
+}
+
+// That no accepted call is lost, server_test.cc shows.
+TEST(LossdTest, SigtermUnderLoad) {
+  Lossd lossd;
+  Load load(lossd.address);
+  load.AwaitSuccesses(20);
+  lossd.process.Signal(SIGTERM);
+  load.AwaitRefusals();
+  EXPECT_EQ(lossd.process.Wait(), 0);
+  EXPECT_THAT(lossd.process.Errors(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace lossd

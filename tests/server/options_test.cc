@@ -1,0 +1,124 @@
+#include "server/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/status_matchers.h"
+
+namespace lossd {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+absl::StatusOr<CommandLine> Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "lossd");
+  return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
+}
+
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) {
+    setenv(name, value, 1);
+  }
+  ~Environment() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+TEST(OptionsTest, Defaults) {
+  const auto line = Parse({});
+  ASSERT_THAT(line, IsOk());
+  EXPECT_THAT(line->text, IsEmpty());
+  EXPECT_THAT(line->options.listen, ElementsAre("127.0.0.1:50051"));
+  EXPECT_EQ(line->options.metrics_listen, "127.0.0.1:9464");
+  EXPECT_EQ(line->options.threads, 0);
+  EXPECT_EQ(line->options.max_message_bytes, 256 << 20);
+  EXPECT_EQ(line->options.max_items, 16384);
+  EXPECT_EQ(line->options.log_level, "info");
+}
+
+TEST(OptionsTest, ListenIsRepeatableAndReplacesTheDefault) {
+  const auto line = Parse({"--listen", "unix:/tmp/x", "--listen=[::1]:0"});
+  ASSERT_THAT(line, IsOk());
+  EXPECT_THAT(line->options.listen, ElementsAre("unix:/tmp/x", "[::1]:0"));
+}
+
+TEST(OptionsTest, MetricsCanBeTurnedOff) {
+  for (const auto& arguments : std::vector<std::vector<const char*>>{
+           {"--metrics_listen", ""}, {"--metrics_listen="}}) {
+    const auto line = Parse(arguments);
+    ASSERT_THAT(line, IsOk());
+    EXPECT_THAT(line->options.metrics_listen, IsEmpty());
+  }
+}
+
+TEST(OptionsTest, TheEnvironmentStandsInForFlags) {
+  const Environment listen("LOSSD_LISTEN", "127.0.0.1:1,unix:/tmp/x");
+  const Environment threads("LOSSD_THREADS", "3");
+  const auto line = Parse({});
+  ASSERT_THAT(line, IsOk());
+  EXPECT_THAT(line->options.listen, ElementsAre("127.0.0.1:1", "unix:/tmp/x"));
+  EXPECT_EQ(line->options.threads, 3);
+  const auto flags = Parse({"--threads=2", "--listen=127.0.0.1:5"});
+  ASSERT_THAT(flags, IsOk());
+  EXPECT_EQ(flags->options.threads, 2);
+  EXPECT_THAT(flags->options.listen, ElementsAre("127.0.0.1:5"));
+}
+
+TEST(OptionsTest, VersionAndHelpAreTexts) {
+  const auto version = Parse({"--version"});
+  ASSERT_THAT(version, IsOk());
+  EXPECT_EQ(version->text, "lossd " LOSSD_VERSION "\n");
+  const auto help = Parse({"--help"});
+  ASSERT_THAT(help, IsOk());
+  EXPECT_THAT(help->text, AllOf(HasSubstr("--listen"),
+                                HasSubstr("LOSSD_MAX_MESSAGE_BYTES")));
+}
+
+class RefusedOptionsTest
+    : public testing::TestWithParam<std::vector<const char*>> {};
+
+TEST_P(RefusedOptionsTest, NameTheFlagInOneLine) {
+  // The last argument is what the message must name.
+  std::vector<const char*> arguments = GetParam();
+  const std::string named = arguments.back();
+  arguments.pop_back();
+  EXPECT_THAT(Parse(arguments),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr(named), Not(HasSubstr("\n")))));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusedOptionsTest,
+    testing::Values(
+        std::vector<const char*>{"--colour", "--colour"},
+        std::vector<const char*>{"serve", "serve"},
+        std::vector<const char*>{"--threads=many", "--threads"},
+        std::vector<const char*>{"--threads=-1", "--threads"},
+        std::vector<const char*>{"--threads=1025", "--threads"},
+        std::vector<const char*>{"--max_message_bytes=1073741825",
+                                 "--max_message_bytes"},
+        std::vector<const char*>{"--max_message_bytes=1",
+                                 "--max_message_bytes"},
+        std::vector<const char*>{"--max_items=0", "--max_items"},
+        std::vector<const char*>{"--drain_delay=-1", "--drain_delay"},
+        std::vector<const char*>{"--drain_timeout=nan", "--drain_timeout"},
+        std::vector<const char*>{"--log_level=loud", "--log_level"},
+        std::vector<const char*>{"--listen=50051", "--listen"},
+        std::vector<const char*>{"--listen=127.0.0.1:65536", "--listen"},
+        std::vector<const char*>{"--listen=::1:50051", "--listen"},
+        std::vector<const char*>{"--listen=unix:", "--listen"},
+        std::vector<const char*>{"--metrics_listen=unix:/tmp/x",
+                                 "--metrics_listen"}));
+
+}  // namespace
+}  // namespace lossd

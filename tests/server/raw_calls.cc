@@ -1,0 +1,109 @@
+#include "tests/server/raw_calls.h"
+
+#include <civetweb.h>
+#include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/impl/codegen/rpc_method.h>
+
+#include <array>
+#include <limits>
+#include <utility>
+
+namespace lossd {
+namespace {
+
+using grpc::internal::RpcMethod;
+
+grpc::ByteBuffer ToBuffer(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+std::string ToString(const grpc::ByteBuffer& buffer) {
+  std::string bytes;
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxSendMessageSize(-1);
+  arguments.SetMaxReceiveMessageSize(-1);
+  // Otherwise channels of several tests share a connection.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+grpc::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel,
+                     const std::string& path, const std::string& request,
+                     std::string* reply) {
+  grpc::ClientContext context;
+  const RpcMethod method(path.c_str(), RpcMethod::NORMAL_RPC, channel);
+  grpc::ByteBuffer result;
+  const grpc::Status status =
+      grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+          channel.get(), method, &context, ToBuffer(request), &result);
+  if (status.ok() && reply != nullptr) *reply = ToString(result);
+  return status;
+}
+
+RawStream::RawStream(std::shared_ptr<grpc::Channel> channel, const char* path)
+    : channel_(std::move(channel)) {
+  using Factory = grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer,
+                                                            grpc::ByteBuffer>;
+  stream_.reset(Factory::Create(
+      channel_.get(), RpcMethod(path, RpcMethod::BIDI_STREAMING, channel_),
+      &context_));
+}
+
+// Also for a call that nobody finished.
+RawStream::~RawStream() { context_.TryCancel(); }
+
+bool RawStream::Write(const std::string& message) {
+  return stream_->Write(ToBuffer(message));
+}
+
+bool RawStream::Read(std::string* message) {
+  grpc::ByteBuffer buffer;
+  if (!stream_->Read(&buffer)) return false;
+  *message = ToString(buffer);
+  return true;
+}
+
+grpc::Status CallStream(const std::shared_ptr<grpc::Channel>& channel,
+                        const char* path,
+                        const std::vector<std::string>& messages,
+                        std::vector<std::string>* replies) {
+  RawStream stream(channel, path);
+  for (const std::string& message : messages) stream.Write(message);
+  stream.WritesDone();
+  for (std::string reply; stream.Read(&reply);) replies->push_back(reply);
+  return stream.Finish();
+}
+
+HttpReply HttpGet(const std::string& address, const std::string& path) {
+  HttpReply reply;
+  const size_t colon = address.rfind(':');
+  std::array<char, 256> error = {};
+  mg_connection* connection = mg_download(
+      address.substr(0, colon).c_str(), std::stoi(address.substr(colon + 1)), 0,
+      error.data(), error.size(), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n",
+      path.c_str(), address.c_str());
+  if (connection == nullptr) return reply;
+  reply.code = mg_get_response_info(connection)->status_code;
+  std::array<char, 4096> part = {};
+  for (int got = 0;
+       (got = mg_read(connection, part.data(), part.size())) > 0;) {
+    reply.body.append(part.data(), static_cast<size_t>(got));
+  }
+  mg_close_connection(connection);
+  return reply;
+}
+
+}  // namespace lossd
