@@ -1,0 +1,74 @@
+#include "client/cli/array_file.h"
+
+#include <cerrno>
+#include <fstream>
+#include <ios>
+#include <iterator>
+#include <string>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/npy.h"
+
+namespace lossd::cli {
+namespace {
+
+std::string SystemReason() { return std::generic_category().message(errno); }
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return errno == ENOENT ? absl::NotFoundError(SystemReason())
+                           : absl::PermissionDeniedError(absl::StrCat(
+                                 "cannot be opened: ", SystemReason()));
+  }
+  // A folder can be opened, but not read.
+  if (file.peek() == std::ifstream::traits_type::eof() && errno != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("cannot be read: ", SystemReason()));
+  }
+  file.clear();
+  return std::string(std::istreambuf_iterator<char>(file),
+                     std::istreambuf_iterator<char>());
+}
+
+absl::StatusOr<Array> ReadArray(const std::string& path, CsvElements elements) {
+  const bool npy = absl::EndsWithIgnoreCase(path, ".npy");
+  if (!npy && !absl::EndsWithIgnoreCase(path, ".csv")) {
+    return absl::InvalidArgumentError(
+        "unknown format, allowed: names that end in .npy or .csv");
+  }
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  return npy ? ParseNpy(*text) : ParseCsv(*text, elements);
+}
+
+absl::Status CheckOutputName(const std::string& path) {
+  if (absl::EndsWithIgnoreCase(path, ".npy")) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "unknown format, allowed: names that end in .npy");
+}
+
+absl::Status WriteArray(const std::string& path, const Array& array) {
+  if (absl::Status status = CheckOutputName(path); !status.ok()) return status;
+  errno = 0;
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  if (!file) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("cannot be written: ", SystemReason()));
+  }
+  const std::string text = FormatNpy(array);
+  file.write(text.data(), static_cast<std::streamsize>(text.size()));
+  file.close();
+  if (!file) {
+    return absl::DataLossError(
+        absl::StrCat("was not written whole: ", SystemReason()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lossd::cli

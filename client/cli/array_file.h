@@ -1,0 +1,34 @@
+// Arrays in files: the name's ending says the format.
+
+#ifndef LOSSD_CLIENT_CLI_ARRAY_FILE_H_
+#define LOSSD_CLIENT_CLI_ARRAY_FILE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/cli/array_data.h"
+#include "client/cli/csv.h"
+
+namespace lossd::cli {
+
+// The whole file. Fails with NOT_FOUND or PERMISSION_DENIED and the system's
+// reason when it cannot be read.
+absl::StatusOr<std::string> ReadFile(const std::string& path);
+
+// Reads a .npy or .csv file; `elements` holds for CSV only. Besides the errors
+// of ReadFile, ParseNpy and ParseCsv: INVALID_ARGUMENT for any other ending.
+// Messages do not name the file.
+absl::StatusOr<Array> ReadArray(const std::string& path, CsvElements elements);
+
+// Writes a .npy file, replacing one that exists. Fails with INVALID_ARGUMENT
+// for any other ending, PERMISSION_DENIED if it cannot be opened, DATA_LOSS if
+// it cannot be written whole. Messages do not name the file.
+absl::Status WriteArray(const std::string& path, const Array& array);
+
+// INVALID_ARGUMENT unless WriteArray takes a path with this ending.
+absl::Status CheckOutputName(const std::string& path);
+
+}  // namespace lossd::cli
+
+#endif  // LOSSD_CLIENT_CLI_ARRAY_FILE_H_

@@ -1,0 +1,234 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/compare_candidates.h"
+#include "client/cli/input_files.h"
+#include "client/cli/json.h"
+#include "client/cli/options_reflection.h"
+#include "client/cli/subcommand.h"
+#include "client/cli/table.h"
+#include "client/cli/tensor_facts.h"
+
+namespace lossd::cli {
+namespace {
+
+struct Flags {
+  std::string predictions;
+  std::string targets;
+  std::string prediction_kind;
+  // OPTION=VALUE,VALUE,...
+  std::vector<std::string> sweeps;
+};
+
+// What becomes of one candidate.
+struct Row {
+  const Candidate* candidate = nullptr;
+  // Why it does not fit; empty if it does.
+  std::string why_not;
+  ClientResult result;
+  double gradient_norm = 0;
+  double top_share = 0;
+};
+
+// The destinations of one call.
+struct Buffers {
+  Array gradient;
+  std::vector<double> row_losses;
+};
+
+// Share of the sum of |gradient| that the rows with the largest losses own:
+// 1 % of the rows, at least one. NaN if the gradient is 0.
+double TopShare(const Buffers& buffers) {
+  const std::vector<double>& losses = buffers.row_losses;
+  std::vector<int64_t> order(losses.size());
+  std::iota(order.begin(), order.end(), 0);
+  const int64_t top = OnePercentOf(static_cast<int64_t>(order.size()));
+  std::partial_sort(order.begin(), order.begin() + top, order.end(),
+                    [&losses](int64_t a, int64_t b) {
+                      return losses[static_cast<size_t>(a)] >
+                             losses[static_cast<size_t>(b)];
+                    });
+  const int64_t columns = buffers.gradient.RowLength();
+  double sum = 0;
+  double top_sum = 0;
+  for (int64_t rank = 0; rank < static_cast<int64_t>(order.size()); ++rank) {
+    const int64_t row = order[static_cast<size_t>(rank)];
+    for (int64_t column = 0; column < columns; ++column) {
+      sum += std::abs(buffers.gradient.Number(row * columns + column));
+    }
+    if (rank == top - 1) top_sum = sum;
+  }
+  return sum > 0 ? top_sum / sum : std::numeric_limits<double>::quiet_NaN();
+}
+
+// Asks for all candidates in one batch; the tensors travel once.
+absl::StatusOr<std::vector<Row>> Ask(const std::vector<Candidate>& candidates,
+                                     const InputFiles& files,
+                                     const Session& session) {
+  const Array& predictions = *files.Find("predictions");
+  const auto rows = static_cast<size_t>(SizeOf(RowShape(predictions.shape)));
+  LossCall defaults;
+  defaults.predictions = predictions.View();
+  defaults.targets = files.View("targets");
+  std::vector<Buffers> buffers(candidates.size());
+  std::vector<LossCall> calls(candidates.size());
+  for (size_t i = 0; i < calls.size(); ++i) {
+    buffers[i].gradient =
+        Zeros(predictions.dtype == v1::DTYPE_FLOAT64 ? v1::DTYPE_FLOAT64
+                                                     : v1::DTYPE_FLOAT32,
+              predictions.shape);
+    buffers[i].row_losses.resize(rows);
+    calls[i].loss = candidates[i].loss;
+    calls[i].gradient = MutableView(buffers[i].gradient);
+    calls[i].row_losses = buffers[i].row_losses;
+  }
+  const absl::StatusOr<Client> client = Connect(session);
+  if (!client.ok()) return client.status();
+  const auto results = client->ComputeBatch(calls, defaults);
+  if (!results.ok()) return results.status();
+  std::vector<Row> table;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const absl::StatusOr<ClientResult>& result = (*results)[i];
+    Row row;
+    row.candidate = &candidates[i];
+    if (result.ok()) {
+      row.result = *result;
+      row.gradient_norm = EuclideanNorm(buffers[i].gradient);
+      row.top_share = TopShare(buffers[i]);
+    } else {
+      row.why_not = files.Explain(result.status());
+    }
+    table.push_back(std::move(row));
+  }
+  return table;
+}
+
+void PrintJson(const std::vector<Row>& rows, const std::vector<Misfit>& misfits,
+               std::ostream& out) {
+  Json fitting = Json::array();
+  Json refused = Json::array();
+  for (const Row& row : rows) {
+    const std::string& name = InfoOf(row.candidate->loss).name();
+    if (!row.why_not.empty()) {
+      refused.push_back({{"name", name}, {"why_not", row.why_not}});
+      continue;
+    }
+    fitting.push_back({{"name", name},
+                       {"options", OptionsText(row.candidate->loss)},
+                       {"loss", row.result.loss},
+                       {"row_count", row.result.row_count},
+                       {"gradient_norm", row.gradient_norm},
+                       {"top_share", row.top_share},
+                       {"loss_in_force", ToJson(row.result.loss_in_force)},
+                       {"warnings", row.result.warnings}});
+  }
+  for (const Misfit& misfit : misfits) {
+    refused.push_back({{"name", misfit.loss}, {"why_not", misfit.why_not}});
+  }
+  Print({{"losses", std::move(fitting)}, {"misfits", std::move(refused)}}, out);
+}
+
+void PrintText(const std::vector<Row>& rows, const std::vector<Misfit>& misfits,
+               std::ostream& out) {
+  constexpr auto kRight = Table::Align::kRight;
+  Table table({{"loss"},
+               {"options"},
+               {"value", kRight},
+               {"gradient norm", kRight},
+               {"top 1 %", kRight}});
+  Table refused({{"does not fit"}, {"why"}});
+  bool any_refused = !misfits.empty();
+  for (const Row& row : rows) {
+    const std::string& name = InfoOf(row.candidate->loss).name();
+    if (row.why_not.empty()) {
+      table.AddRow({name, OptionsText(row.candidate->loss),
+                    NumberText(row.result.loss), NumberText(row.gradient_norm),
+                    PercentText(row.top_share)});
+    } else {
+      any_refused = true;
+      refused.AddRow({name, row.why_not});
+    }
+  }
+  for (const Misfit& misfit : misfits) {
+    refused.AddRow({misfit.loss, misfit.why_not});
+  }
+  table.Print(out);
+  out << "top 1 %: share of the sum of |gradient| that belongs to the 1 % of "
+         "rows with\nthe largest loss\n";
+  if (!any_refused) return;
+  out << '\n';
+  refused.Print(out);
+}
+
+int RunCompare(const Flags& flags, const Session& session) {
+  InputFiles files;
+  absl::Status status =
+      files.Read("predictions", "--predictions " + flags.predictions,
+                 flags.predictions, CsvElements::kFloat);
+  if (status.ok()) {
+    status = files.Read("targets", "--targets " + flags.targets, flags.targets,
+                        CsvElements::kIntegerIfWhole);
+  }
+  if (!status.ok()) return Fail(session, kUsage, status);
+  const absl::StatusOr<Candidates> candidates =
+      FindCandidates(*files.Find("predictions"), *files.Find("targets"),
+                     flags.prediction_kind, flags.sweeps);
+  if (!candidates.ok()) return Fail(session, kUsage, candidates.status());
+  const absl::StatusOr<std::vector<Row>> rows =
+      Ask(candidates->candidates, files, session);
+  if (!rows.ok()) return Fail(session, kFailed, files.Explain(rows.status()));
+  if (session.json()) {
+    PrintJson(*rows, candidates->misfits, session.out);
+  } else {
+    PrintText(*rows, candidates->misfits, session.out);
+  }
+  const bool any = std::any_of(rows->begin(), rows->end(), [](const Row& row) {
+    return row.why_not.empty();
+  });
+  return any ? kOk : Fail(session, kFailed, "no loss fits these tensors");
+}
+
+}  // namespace
+
+Subcommand AddCompare(CLI::App& app) {
+  CLI::App* const command = app.add_subcommand(
+      "compare", "Compute every loss that fits predictions and targets");
+  const auto flags = std::make_shared<Flags>();
+  command
+      ->add_option("--predictions", flags->predictions,
+                   "what the model said, .npy or .csv")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--targets", flags->targets, "what is true, .npy or .csv")
+      ->type_name("FILE")
+      ->required();
+  command
+      ->add_option(
+          "--prediction_kind", flags->prediction_kind,
+          absl::StrCat(
+              absl::StrJoin(ShortNames(v1::PredictionKind_descriptor()), ", "),
+              "; default: what they look like"))
+      ->type_name("NAME");
+  command
+      ->add_option("--sweep", flags->sweeps,
+                   "values to try of an option, for the losses that have it: "
+                   "delta=0.1,0.3,1,3; repeatable, one option at a time")
+      ->type_name("OPTION=VALUES")
+      ->allow_extra_args(false);
+  return {
+      command,
+      [flags](const Session& session) { return RunCompare(*flags, session); },
+      {}};
+}
+
+}  // namespace lossd::cli

@@ -1,0 +1,157 @@
+// A LossService that answers what a test tells it to, on a Unix socket.
+
+#ifndef LOSSD_TESTS_CLIENT_FAKE_SERVER_H_
+#define LOSSD_TESTS_CLIENT_FAKE_SERVER_H_
+
+#include <grpcpp/grpcpp.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "lossd/v1/loss_service.grpc.pb.h"
+
+namespace lossd::testing {
+
+// A folder of its own, deleted with everything in it.
+class TempDir {
+ public:
+  TempDir() : path_(mkdtemp(template_.data())) {}
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string template_ = "/tmp/lossd_client_XXXXXX";
+  const std::string path_;
+};
+
+// Counts instead of computing: loss is the item's place in the request,
+// gradient element i is i, row loss i is 10 i. Predictions must be float32. Set
+// the members before the first call.
+class FakeServer final : public v1::LossService::Service {
+ public:
+  // What is asked before an answer; anything but OK is the RPC's answer.
+  using Hook = std::function<grpc::Status(grpc::ServerContext*)>;
+
+  // Begins to listen, with the default health service, on a Unix socket or,
+  // with an address that ends with ":0", on a free port.
+  explicit FakeServer(const std::string& address = "") {
+    info.set_version("1.2.3");
+    info.set_numerics_version("fake-1");
+    info.mutable_limits()->set_max_message_bytes(1 << 20);
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::ServerBuilder builder;
+    target_ = address.empty() ? "unix:" + dir_.path() + "/socket" : address;
+    int port = 0;
+    builder.AddListeningPort(target_, grpc::InsecureServerCredentials(), &port);
+    builder.SetMaxReceiveMessageSize(-1);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    if (!address.empty()) {
+      target_.replace(target_.rfind(':') + 1, 1, std::to_string(port));
+    }
+  }
+
+  ~FakeServer() override { server_->Shutdown(); }
+
+  const std::string& target() const { return target_; }
+  grpc::HealthCheckServiceInterface* health() const {
+    return server_->GetHealthCheckService();
+  }
+
+  std::vector<v1::ComputeRequest> requests() {
+    std::lock_guard lock(mutex_);
+    return requests_;
+  }
+
+  v1::GetServerInfoResponse info;
+  Hook before_info = [](auto*) { return grpc::Status::OK; };
+  Hook before_compute = [](auto*) { return grpc::Status::OK; };
+  // Changes the reply before it is sent.
+  std::function<void(v1::ComputeResponse*)> edit = [](auto*) {};
+
+  grpc::Status GetServerInfo(grpc::ServerContext* context,
+                             const v1::GetServerInfoRequest*,
+                             v1::GetServerInfoResponse* response) override {
+    *response = info;
+    return before_info(context);
+  }
+
+  grpc::Status ListLosses(grpc::ServerContext*, const v1::ListLossesRequest*,
+                          v1::ListLossesResponse* response) override {
+    response->add_losses()->set_name("huber");
+    response->add_losses()->set_name("hinge");
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Compute(grpc::ServerContext* context,
+                       const v1::ComputeRequest* request,
+                       v1::ComputeResponse* response) override {
+    {
+      std::lock_guard lock(mutex_);
+      requests_.push_back(*request);
+    }
+    grpc::Status status = before_compute(context);
+    if (!status.ok()) return status;
+    for (const v1::LossItem& item : request->items()) {
+      v1::LossResult* result = response->add_results();
+      result->set_loss(response->results_size() - 1);
+      Answer(item.has_predictions() ? item.predictions()
+                                    : request->defaults().predictions(),
+             item.outputs(), result);
+    }
+    edit(response);
+    return grpc::Status::OK;
+  }
+
+ private:
+  static void Answer(const v1::Tensor& predictions, const v1::Outputs& outputs,
+                     v1::LossResult* result) {
+    const int64_t elements =
+        static_cast<int64_t>(predictions.data().size() / sizeof(float));
+    const int axes = predictions.shape_size();
+    const int64_t columns = axes > 1 ? predictions.shape(axes - 1) : 1;
+    const int64_t rows = columns > 0 ? elements / columns : 0;
+    result->set_row_count(rows);
+    if (outputs.gradient()) {
+      v1::Tensor* gradient = result->mutable_gradient();
+      gradient->set_dtype(outputs.gradient_dtype());
+      for (int64_t i = 0; i < elements; ++i) {
+        if (outputs.gradient_dtype() == v1::DTYPE_FLOAT32) {
+          Append(static_cast<float>(i), gradient->mutable_data());
+        } else {
+          Append(static_cast<double>(i), gradient->mutable_data());
+        }
+      }
+    }
+    if (outputs.row_losses()) {
+      result->mutable_row_losses()->set_dtype(v1::DTYPE_FLOAT64);
+      for (int64_t i = 0; i < rows; ++i) {
+        Append(10 * static_cast<double>(i),
+               result->mutable_row_losses()->mutable_data());
+      }
+    }
+  }
+
+  template <typename T>
+  static void Append(T value, std::string* bytes) {
+    bytes->append(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+
+  const TempDir dir_;
+  std::string target_;
+  std::mutex mutex_;
+  std::vector<v1::ComputeRequest> requests_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace lossd::testing
+
+#endif  // LOSSD_TESTS_CLIENT_FAKE_SERVER_H_

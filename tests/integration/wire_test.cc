@@ -1,0 +1,173 @@
+// What arrives over a socket has the bits that the library computes in this
+// process: every loss, reduction, dtype and input.
+
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/integration/messages.h"
+#include "tests/integration/running_server.h"
+#include "tests/support/loss_cases.h"
+
+namespace lossd::test {
+namespace {
+
+constexpr Reduction kReductions[] = {Reduction::kNone, Reduction::kSum,
+                                     Reduction::kMean, Reduction::kWeightedMean,
+                                     Reduction::kBatchMean};
+
+// More than one block of the library's.
+const std::vector<int64_t> kShape = {613, 9};
+
+// The problem with every reduction, without and with every optional input.
+std::vector<Problem> Variants(const Problem& plain) {
+  Problem full = plain;
+  AddWeights(full, 2);
+  AddMask(full, 3);
+  std::vector<Problem> variants;
+  for (const Reduction reduction : kReductions) {
+    variants.push_back(plain);
+    variants.back().spec.reduction = reduction;
+    variants.push_back(full);
+    variants.back().spec.reduction = reduction;
+    variants.back().upstream_gradient = {-0.75};
+    if (reduction != Reduction::kNone) continue;
+    variants.push_back(full);
+    variants.back().spec.reduction = reduction;
+    variants.back().upstream_gradient.assign(full.rows(), 1.25);
+  }
+  variants.push_back(full);
+  variants.back().spec.normalizer = 321;
+  return variants;
+}
+
+class WireTest : public testing::TestWithParam<LossCase> {
+ protected:
+  static void SetUpTestSuite() {
+    server_ = new RunningServer;
+    clients_ = new std::vector<Client>{server_->Connect(server_->unix_target()),
+                                       server_->Connect(server_->tcp_target())};
+  }
+  static void TearDownTestSuite() {
+    delete clients_;
+    delete server_;
+  }
+
+  static const RunningServer& server() { return *server_; }
+  // One a kind of socket.
+  static const std::vector<Client>& clients() { return *clients_; }
+
+  static std::vector<Problem> VariantsOf(Dtype dtype) {
+    return Variants(Sample(GetParam(), kShape, dtype));
+  }
+
+  static inline const RunningServer* server_;
+  static inline const std::vector<Client>* clients_;
+};
+
+TEST_P(WireTest, TheClientGetsTheBitsOfTheLibrary) {
+  for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
+    for (const Problem& problem : VariantsOf(dtype)) {
+      const Form form{.dtype = dtype};
+      const absl::StatusOr<Answer> expected = Solve(problem, form);
+      for (const Client& client : clients()) {
+        EXPECT_TRUE(SameAnswers(Send(client, problem, form), expected))
+            << client.target() << ", reduction "
+            << static_cast<int>(problem.spec.reduction);
+      }
+    }
+  }
+}
+
+TEST_P(WireTest, DtypesMayDiffer) {
+  const Problem problem =
+      Variants(Sample(GetParam(), kShape, Dtype::kFloat32))[3];
+  const Form form{.dtype = Dtype::kFloat32,
+                  .target_dtype = Dtype::kFloat64,
+                  .label_dtype = Dtype::kInt32,
+                  .weight_dtype = Dtype::kFloat32,
+                  .gradient_dtype = Dtype::kFloat64};
+  EXPECT_TRUE(
+      SameAnswers(Send(clients()[0], problem, form), Solve(problem, form)));
+}
+
+TEST_P(WireTest, LossAloneHasTheBitsOfLossWithGradient) {
+  const Problem problem = VariantsOf(Dtype::kFloat32)[3];
+  const Form form{
+      .dtype = Dtype::kFloat32, .gradient = false, .row_losses = false};
+  const auto answer = Send(clients()[0], problem, form);
+  EXPECT_TRUE(SameAnswers(answer, Solve(problem, form)));
+  const auto full = Solve(problem, {.dtype = Dtype::kFloat32});
+  ASSERT_TRUE(answer.ok() && full.ok());
+  EXPECT_TRUE(SameBits(*answer, *full));
+}
+
+TEST_P(WireTest, ShapesOfAnyRank) {
+  const bool rowwise = IsRowwise(GetParam());
+  std::vector<std::vector<int64_t>> shapes = {
+      {1, 1}, {2, 3, 5}, {1, 2, 1, 2, 1, 2, 1, 4}, {0, 3}, {4, 0, 2}};
+  if (!rowwise) shapes.insert(shapes.end(), {{}, {1}, {17}, {0}});
+  for (const auto& shape : shapes) {
+    const Problem problem = Sample(GetParam(), shape, Dtype::kFloat64);
+    const v1::LossResult result = server().Compute(ItemOf(problem));
+    EXPECT_TRUE(SameAnswers(AnswerOf(result), Solve(problem)))
+        << testing::PrintToString(shape);
+  }
+}
+
+TEST_P(WireTest, NumbersWrittenOutHaveTheBitsOfData) {
+  for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
+    const Problem problem = VariantsOf(dtype)[3];
+    const Form form{.dtype = dtype, .label_dtype = Dtype::kInt32};
+    const v1::LossResult result =
+        server().Compute(ItemOf(problem, form, Storage::kValues));
+    EXPECT_TRUE(SameAnswers(AnswerOf(result), Solve(problem, form)));
+    EXPECT_TRUE(result.gradient().has_values());
+    EXPECT_TRUE(result.row_losses().has_values());
+  }
+}
+
+TEST_P(WireTest, ReplyTensorsSayWhatTheyAre) {
+  const Problem problem = VariantsOf(Dtype::kFloat32)[0];
+  const v1::LossResult result =
+      server().Compute(ItemOf(problem, {.dtype = Dtype::kFloat32}));
+  EXPECT_EQ(result.gradient().storage_case(), v1::Tensor::kData);
+  EXPECT_EQ(result.gradient().dtype(), v1::DTYPE_FLOAT32);
+  EXPECT_EQ(std::vector<int64_t>(result.gradient().shape().begin(),
+                                 result.gradient().shape().end()),
+            kShape);
+  EXPECT_EQ(result.row_losses().storage_case(), v1::Tensor::kData);
+  EXPECT_EQ(result.row_losses().dtype(), v1::DTYPE_FLOAT64);
+  ASSERT_EQ(result.row_losses().shape_size(), 1);
+  EXPECT_EQ(result.row_losses().shape(0), kShape[0]);
+}
+
+TEST_P(WireTest, WhatWasInForceIsEchoed) {
+  const v1::LossItem item = ItemOf(VariantsOf(Dtype::kFloat32)[0]);
+  const v1::LossResult result = server().Compute(item);
+  EXPECT_EQ(result.loss_in_force().SerializeAsString(),
+            item.loss().SerializeAsString());
+  EXPECT_EQ(result.reduction(), v1::REDUCTION_NONE);
+  EXPECT_EQ(result.semantics(), v1::SEMANTICS_STRICT);
+}
+
+TEST_P(WireTest, EveryNameOfTheLossHasTheBitsOfItsMessage) {
+  const v1::LossItem typed = ItemOf(VariantsOf(Dtype::kFloat32)[3]);
+  const std::string expected = server().Compute(typed).SerializeAsString();
+  v1::Loss loss = typed.loss();
+  const v1::LossInfo& info =
+      MutableOptions(&loss)->GetDescriptor()->options().GetExtension(v1::loss);
+  std::vector<std::string> names(info.aliases().begin(), info.aliases().end());
+  names.push_back(info.name());
+  for (const std::string& name : names) {
+    v1::LossItem named = typed;
+    *named.mutable_loss()->mutable_named() = NamedLossOf(name, typed.loss());
+    EXPECT_EQ(server().Compute(named).SerializeAsString(), expected) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Losses, WireTest, testing::ValuesIn(LossCases()),
+                         CaseName);
+
+}  // namespace
+}  // namespace lossd::test
