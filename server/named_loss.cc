@@ -37,6 +37,7 @@ std::string KnownLosses() {
 
 std::string KnownOptions(const google::protobuf::Descriptor& loss) {
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(loss.field_count()));
   for (int i = 0; i < loss.field_count(); ++i) {
     names.push_back(loss.field(i)->name());
   }

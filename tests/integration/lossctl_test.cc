@@ -123,8 +123,8 @@ struct Outcome {
 
 class LossctlTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { server = new ServerProcess; }
-  static void TearDownTestSuite() { delete server; }
+  static void SetUpTestSuite() { server_ = new ServerProcess; }
+  static void TearDownTestSuite() { delete server_; }
 
   LossctlTest() : folder_(::testing::TempDir() + "/lossctl_XXXXXX") {
     EXPECT_NE(mkdtemp(folder_.data()), nullptr);
@@ -149,7 +149,7 @@ class LossctlTest : public ::testing::Test {
   Outcome Lossctl(const std::string& line) const {
     std::vector<std::string> words =
         absl::StrSplit(line, ' ', absl::SkipEmpty());
-    words.insert(words.end(), {"--server", server->address()});
+    words.insert(words.end(), {"--server", server_->address()});
     FILE* const out = fopen(Path("out").c_str(), "w+");
     FILE* const err = fopen(Path("err").c_str(), "w+");
     Outcome outcome;
@@ -178,11 +178,11 @@ class LossctlTest : public ::testing::Test {
   }
 
  private:
-  static ServerProcess* server;
+  static ServerProcess* server_;
   std::string folder_;
 };
 
-ServerProcess* LossctlTest::server = nullptr;
+ServerProcess* LossctlTest::server_ = nullptr;
 
 TEST_F(LossctlTest, Health) {
   const Outcome outcome = Lossctl("health");
