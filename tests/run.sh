@@ -49,7 +49,7 @@ step() {
 }
 
 checks=tests/checks
-step packages deploy/install_packages.sh build test
+step packages deploy/install_packages.sh build python python_examples test
 step layering $checks/layering.py
 step format $checks/format.sh
 step shell $checks/shell.sh

@@ -3,10 +3,10 @@
 
     count_cases.py FOLDER
 
-FOLDER holds ctest.junit, with one entry a program, and the XML of each
-GoogleTest program. A program that failed without a failed case of its own (it
-crashed, ran out of time, or leaked) counts as one failed case, a program that
-is no GoogleTest as one case. Skipped cases are neither.
+FOLDER holds ctest.junit, with one entry a program, and the XML of each program
+of GoogleTest or pytest. A program that failed without a failed case of its own
+(it crashed, ran out of time, or leaked) counts as one failed case, a program
+without XML as one case. Skipped cases are neither.
 """
 
 import pathlib
@@ -20,10 +20,13 @@ def count_program(folder, entry):
     if not report.exists():
         return (0, 1) if failed else (1, 0)
     suites = ElementTree.parse(report).getroot()
-    cases_failed = int(suites.get("failures")) + int(suites.get("errors"))
-    ignored = sum(int(suite.get(kind, "0")) for suite in suites
-                  for kind in ("disabled", "skipped"))
-    passed = int(suites.get("tests")) - cases_failed - ignored
+
+    def total(*kinds):
+        return sum(int(suite.get(kind, "0")) for suite in suites
+                   for kind in kinds)
+
+    cases_failed = total("failures", "errors")
+    passed = total("tests") - cases_failed - total("disabled", "skipped")
     return passed, max(cases_failed, int(failed))
 
 

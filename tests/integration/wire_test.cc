@@ -12,34 +12,8 @@
 namespace lossd::test {
 namespace {
 
-constexpr Reduction kReductions[] = {Reduction::kNone, Reduction::kSum,
-                                     Reduction::kMean, Reduction::kWeightedMean,
-                                     Reduction::kBatchMean};
-
 // More than one block of the library's.
 const std::vector<int64_t> kShape = {613, 9};
-
-// The problem with every reduction, without and with every optional input.
-std::vector<Problem> Variants(const Problem& plain) {
-  Problem full = plain;
-  AddWeights(full, 2);
-  AddMask(full, 3);
-  std::vector<Problem> variants;
-  for (const Reduction reduction : kReductions) {
-    variants.push_back(plain);
-    variants.back().spec.reduction = reduction;
-    variants.push_back(full);
-    variants.back().spec.reduction = reduction;
-    variants.back().upstream_gradient = {-0.75};
-    if (reduction != Reduction::kNone) continue;
-    variants.push_back(full);
-    variants.back().spec.reduction = reduction;
-    variants.back().upstream_gradient.assign(full.rows(), 1.25);
-  }
-  variants.push_back(full);
-  variants.back().spec.normalizer = 321;
-  return variants;
-}
 
 class WireTest : public testing::TestWithParam<LossCase> {
  protected:

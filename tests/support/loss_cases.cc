@@ -441,6 +441,29 @@ void AddMask(Problem& problem, uint64_t seed) {
   for (uint8_t& byte : problem.mask) byte = random.Chance(0.25) ? 0 : 1;
 }
 
+std::vector<Problem> Variants(const Problem& plain) {
+  Problem full = plain;
+  AddWeights(full, 2);
+  AddMask(full, 3);
+  std::vector<Problem> variants;
+  for (const Reduction reduction :
+       {Reduction::kNone, Reduction::kSum, Reduction::kMean,
+        Reduction::kWeightedMean, Reduction::kBatchMean}) {
+    variants.push_back(plain);
+    variants.back().spec.reduction = reduction;
+    variants.push_back(full);
+    variants.back().spec.reduction = reduction;
+    variants.back().upstream_gradient = {-0.75};
+    if (reduction != Reduction::kNone) continue;
+    variants.push_back(full);
+    variants.back().spec.reduction = reduction;
+    variants.back().upstream_gradient.assign(full.rows(), 1.25);
+  }
+  variants.push_back(full);
+  variants.back().spec.normalizer = 321;
+  return variants;
+}
+
 std::string CaseName(const testing::TestParamInfo<LossCase>& info) {
   return info.param.name;
 }

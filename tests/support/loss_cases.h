@@ -55,6 +55,9 @@ void AddWeights(Problem& problem, uint64_t seed, bool signs = false);
 // Adds a mask that hides about a quarter of the rows.
 void AddMask(Problem& problem, uint64_t seed);
 
+// A problem with every reduction, without and with every optional input.
+std::vector<Problem> Variants(const Problem& plain);
+
 // For INSTANTIATE_TEST_SUITE_P: names a case.
 std::string CaseName(const testing::TestParamInfo<LossCase>& info);
 

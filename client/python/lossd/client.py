@@ -1,0 +1,184 @@
+"""The client of lossd."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Iterable
+
+import grpc
+
+from lossd import connection
+from lossd._methods import LossMethods
+from lossd.arrays import ArrayLike
+from lossd.calls import Batch, Call
+from lossd.errors import LossdError
+from lossd.results import LossAndGradient, Result
+from lossd.v1 import loss_info_pb2, loss_service_pb2
+
+
+class _Connection:
+    """A channel of this process, and the server behind it."""
+
+    def __init__(self, settings: connection.Settings):
+        if settings.credentials is None:
+            self._channel = grpc.insecure_channel(settings.target,
+                                                  connection.OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(
+                settings.target, settings.credentials, connection.OPTIONS)
+        self._target = settings.target
+        self._methods = {method: self._channel.unary_unary(method) for method in
+                         (connection.COMPUTE, connection.SERVER_INFO,
+                          connection.LIST_LOSSES)}
+
+    def call(self, method: str, request: bytes, timeout: float) -> bytes:
+        tries = connection.Tries(self._target, timeout)
+        while True:
+            try:
+                return self._methods[method](request, **tries.arguments())
+            except grpc.RpcError as error:
+                wait = tries.wait_after(error)
+            time.sleep(wait)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class Client(LossMethods):
+    """A connection to one lossd, made at the first call.
+
+    There is a method for each loss, under its full and its short name:
+    `loss, gradient = client.huber(predictions, targets, delta=0.5)`.
+
+    Thread-safe. After a fork the child connects anew. Can be pickled, but for
+    credentials. UNAVAILABLE is tried again until the timeout, so a server may
+    restart in the middle of a run; if it comes back with another arithmetic,
+    calls raise FailedPrecondition rather than change bits unasked.
+
+    Args:
+        target: "host:port" or "unix:PATH". Unset: the environment's
+            LOSSD_SERVER, else 127.0.0.1:50051. A proxy in the environment is
+            not followed.
+        timeout: seconds a call may take, retries included.
+        connect_timeout: seconds the first call may wait for a server.
+        credentials: as grpc.ssl_channel_credentials returns. Unset: plain
+            text.
+    """
+
+    def __init__(self, target: str | None = None, *, timeout: float = 60.0,
+                 connect_timeout: float = 10.0,
+                 credentials: grpc.ChannelCredentials | None = None):
+        self._settings = connection.settings(target, timeout, connect_timeout,
+                                             credentials)
+        # By process: gRPC's channels do not survive a fork.
+        self._connections = {}
+        self._server = None
+
+    def __getstate__(self):
+        return self._settings
+
+    def __setstate__(self, settings):
+        self._settings = settings
+        self._connections = {}
+        self._server = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    @property
+    def target(self) -> str:
+        """The address of the server."""
+        return self._settings.target
+
+    def close(self) -> None:
+        """Closes the connection. The next call makes another one."""
+        for one in self._connections.values():
+            one.close()
+        self._connections.clear()
+
+    def _connection(self) -> _Connection:
+        process = os.getpid()
+        found = self._connections.get(process)
+        if found is None:
+            # No lock, which a fork could leave locked: of two threads that
+            # get here at once, the later takes the other's.
+            made = _Connection(self._settings)
+            found = self._connections.setdefault(process, made)
+            if found is not made:
+                made.close()
+        return found
+
+    def _call(self, method: str, request: bytes,
+              timeout: float | None) -> bytes:
+        if timeout is None:
+            timeout = self._settings.timeout
+        return self._connection().call(method, request, timeout)
+
+    def _met_server(self) -> connection.Server:
+        if self._server is None:
+            info = self._call(connection.SERVER_INFO, b"",
+                              self._settings.connect_timeout)
+            self._server = connection.Server(self.target, info)
+        return self._server
+
+    def compute(self, loss: str, predictions: ArrayLike, targets: ArrayLike,
+                *, timeout: float | None = None, **keywords: Any) -> Result:
+        """Computes one loss and returns all that lossd says of it.
+
+        Args:
+            loss, predictions, targets, keywords: as in Call.
+            timeout: seconds the call may take. Unset: the client's.
+
+        Raises:
+            LossdError: see lossd.errors; TypeError and ValueError as Call.
+        """
+        outcome, = self.compute_batch(
+            [Call(loss, predictions, targets, **keywords)], timeout=timeout)
+        if isinstance(outcome, LossdError):
+            raise outcome
+        return outcome
+
+    def compute_batch(self, calls: Iterable[Call], defaults: Call | None = None,
+                      *, timeout: float | None = None
+                      ) -> list[Result | LossdError]:
+        """Computes independent losses in one request.
+
+        Args:
+            calls: the losses.
+            defaults: what calls leave out is taken from here; arrays that
+                calls share are sent once that way.
+            timeout: seconds the batch may take. Unset: the client's.
+
+        Returns:
+            For each call its Result, or the error why it has none: a bad call
+            does not harm its neighbours.
+
+        Raises:
+            LossdError: if the whole batch fails.
+        """
+        batch = Batch(calls, defaults)
+        server = self._met_server()
+        request = batch.request(server.numerics_version)
+        server.check_size(request)
+        return batch.read(self._call(connection.COMPUTE, request, timeout))
+
+    def _loss_and_gradient(self, loss, predictions, targets,
+                           **keywords) -> LossAndGradient:
+        return self.compute(loss, predictions, targets,
+                            **keywords).loss_and_gradient()
+
+    def list_losses(self, *, timeout: float | None = None
+                    ) -> list[loss_info_pb2.LossInfo]:
+        """Name, guidance, inputs and options of every loss of the server."""
+        reply = self._call(connection.LIST_LOSSES, b"", timeout)
+        return list(loss_service_pb2.ListLossesResponse.FromString(reply).losses)
+
+    def server_info(self, *, timeout: float | None = None
+                    ) -> loss_service_pb2.GetServerInfoResponse:
+        """Version, limits and capabilities of the server."""
+        reply = self._call(connection.SERVER_INFO, b"", timeout)
+        return loss_service_pb2.GetServerInfoResponse.FromString(reply)

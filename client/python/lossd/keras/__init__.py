@@ -1,0 +1,1 @@
+"""lossd for Keras 3: see lossd.keras.losses."""

@@ -1,0 +1,112 @@
+"""The losses of lossd as PyTorch modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from lossd.client import Client
+
+# PyTorch has the classes on axis 1, lossd on the last one.
+_CLASS_LOSSES = {"categorical_cross_entropy", "sparse_categorical_cross_entropy"}
+_ALIASES = {"cce": "categorical_cross_entropy",
+            "scce": "sparse_categorical_cross_entropy",
+            "sparse_cross_entropy": "sparse_categorical_cross_entropy"}
+
+
+class _Remote(torch.autograd.Function):
+    """Loss and gradient in one call: backward only scales what forward got."""
+
+    @staticmethod
+    def forward(ctx, predictions, compute):
+        wants_gradient = ctx.needs_input_grad[0]
+        result = compute(predictions,
+                         ("gradient",) if wants_gradient else ())
+        ctx.by_rows = result.reduction == "NONE"
+        if wants_gradient:
+            ctx.save_for_backward(result.gradient)
+        loss = (result.row_losses if ctx.by_rows
+                else torch.tensor(result.loss, dtype=torch.float64))
+        return loss.to(predictions.device, predictions.dtype)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        if torch.is_grad_enabled():
+            # Not once_differentiable: it would let the gradient pass as a
+            # constant.
+            raise RuntimeError("lossd.torch.Loss can be differentiated once: "
+                               "create_graph=True is not possible")
+        gradient, = ctx.saved_tensors
+        # Rows are all axes but the last; a vector has a row an element.
+        if ctx.by_rows and gradient.dim() > 1:
+            upstream = upstream.unsqueeze(-1)
+        return gradient * upstream, None
+
+
+class Loss(torch.nn.Module):
+    """A loss that lossd computes, with its gradient.
+
+        criterion = lossd.torch.Loss("sparse_categorical_cross_entropy",
+                                     prediction_kind="LOGITS")
+        loss = criterion(logits, labels)
+        loss.backward()
+
+    The loss is a tensor of the predictions' dtype and device; where PyTorch
+    has it too, equal to PyTorch's up to the rounding of PyTorch. For both
+    cross-entropies the classes are axis 1 of predictions with more than two
+    axes, as in torch.nn.CrossEntropyLoss. Other losses take the mean over the
+    last axis as a row's loss, also with reduction="none". Tensors of other
+    devices are copied to the CPU and back. It can be differentiated once, with
+    respect to the predictions.
+
+    Args:
+        loss: full name or short name: "huber", "mse".
+        client: a lossd.Client, or its target. Unset: the environment's
+            LOSSD_SERVER, else 127.0.0.1:50051.
+        reduction: "mean", "sum", "none", "weighted_mean" or "batchmean".
+        keywords: the options of the loss, its class_weights and pos_weight,
+            normalizer, semantics: as in lossd.Call.
+
+    Raises:
+        lossd.LossdError: from forward, when lossd refuses the input or cannot
+            be reached; TypeError and ValueError as lossd.Call.
+    """
+
+    def __init__(self, loss: str, client: Client | str | None = None,
+                 reduction: str = "mean", **keywords: Any):
+        super().__init__()
+        self.loss = _ALIASES.get(loss, loss)
+        self.client = client if isinstance(client, Client) else Client(client)
+        self.reduction = reduction
+        self.keywords = keywords
+
+    def extra_repr(self) -> str:
+        """What is shown between the parentheses of its repr."""
+        shown = {"reduction": self.reduction, **self.keywords}
+        return ", ".join([f"{self.loss!r}", *(f"{name}={value!r}" for
+                                              name, value in shown.items())])
+
+    def forward(self, predictions: torch.Tensor, targets: torch.Tensor,
+                sample_weights: torch.Tensor | None = None,
+                mask: torch.Tensor | None = None) -> torch.Tensor:
+        """The loss: a scalar, or with reduction "none" one element a row.
+
+        Args:
+            predictions: float tensor, rank at most 8.
+            targets: as the loss says: see the method of lossd.Client.
+            sample_weights: a weight for each row.
+            mask: bool, which rows count.
+        """
+        if self.loss in _CLASS_LOSSES and predictions.dim() > 2:
+            if targets.dim() == predictions.dim():
+                targets = targets.movedim(1, -1)
+            predictions = predictions.movedim(1, -1)
+
+        def compute(values, outputs):
+            return self.client.compute(
+                self.loss, values, targets, sample_weights=sample_weights,
+                mask=mask, reduction=self.reduction, outputs=outputs,
+                **self.keywords)
+
+        return _Remote.apply(predictions, compute)

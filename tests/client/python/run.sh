@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Installs client/python as its README says, and tests what was installed:
+#
+#   run.sh LOSSD LIBRARY_CASES REPORT
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+export LOSSD_PROGRAM=$1 LIBRARY_CASES=$2
+report=$3
+cd "$here/../../.."
+
+# Of each sh block in the README; they follow one another.
+install=$(sed -n '/^```sh$/,/^```$/{/^```/!p}' client/python/README.md)
+bash -euxc "$install"
+export PYTHONDONTWRITEBYTECODE=1
+build/venv/bin/python -m pytest -q -p no:cacheprovider --junitxml "$report" \
+  "$here"
