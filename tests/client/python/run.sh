@@ -9,6 +9,7 @@ report=$3
 cd "$here/../../.."
 
 # Of each sh block in the README; they follow one another.
+# shellcheck disable=SC2016  # Backquotes of Markdown.
 install=$(sed -n '/^```sh$/,/^```$/{/^```/!p}' client/python/README.md)
 bash -euxc "$install"
 export PYTHONDONTWRITEBYTECODE=1
