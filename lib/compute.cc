@@ -44,11 +44,16 @@ absl::StatusOr<Computation> Computation::Plan(const LossSpec& spec,
 
 size_t Computation::weigh_blocks() const { return state_->weights.blocks(); }
 
-void Computation::WeighBlock(size_t block) { state_->weights.RunBlock(block); }
+void Computation::WeighBlock(size_t block) {
+  const DefaultFloatMode mode;
+  state_->weights.RunBlock(block);
+}
 
 absl::Status Computation::FinishWeighing() {
   const DefaultFloatMode mode;
-  return state_->weights.Finish();
+  LOSSD_RETURN_IF_ERROR(state_->weights.Finish());
+  state_->problem.in_double |= !state_->weights.scales_fit_float();
+  return absl::OkStatus();
 }
 
 size_t Computation::blocks() const { return state_->pass->blocks(); }
@@ -77,10 +82,18 @@ absl::StatusOr<LossResult> Computation::Finish() {
   } else if (result.normalizer != 0) {
     result.loss = result.loss_sum / result.normalizer;
   }
-  const bool overflow = !std::isfinite(result.loss_sum) ||
-                        !std::isfinite(result.weight_sum) ||
-                        std::isinf(result.loss);
-  if (overflow) {
+  if (!std::isfinite(result.weight_sum)) {
+    return InvalidField({"sample_weights.data", std::nullopt,
+                         "weights whose sum overflows float64",
+                         "weights with a finite sum, class weights included"});
+  }
+  if (problem.reduction == Reduction::kWeightedMean && result.normalizer == 0 &&
+      result.loss_sum != 0) {
+    return InvalidField({"reduction", std::nullopt,
+                         "WEIGHTED_MEAN of weights whose sum is 0",
+                         "weights whose sum is > 0 where a row has a loss"});
+  }
+  if (!std::isfinite(result.loss_sum) || std::isinf(result.loss)) {
     return InvalidField({"predictions.data", std::nullopt,
                          "losses whose sum overflows float64",
                          "rows whose weighted losses have a finite sum"});

@@ -46,12 +46,12 @@ struct NamedTensor {
 
 // What a loss is computed from; everything is borrowed.
 struct Inputs {
-  // float32 or float64; rank <= 8.
+  // float32 or float64; rank <= 8, and at least 2 for losses over classes.
   TensorView predictions;
   // Shape of the predictions, or, for class labels (int32, int64), without the
-  // last axis. Any dtype of real numbers else.
+  // last axis. Else float32, float64, int32, int64 or bool.
   TensorView targets;
-  // One weight a row, float32 or float64, finite; shape of the predictions
+  // One weight a row, of any float dtype, finite; shape of the predictions
   // without the last axis ([n] for predictions of shape [n]).
   std::optional<TensorView> sample_weights;
   // One byte a row, 0 or 1, dtype kBool, same shape. A row whose mask is 0
@@ -87,13 +87,16 @@ struct LossResult {
   double loss_sum = 0;
   // Sum over rows that count of weight * class weight.
   double weight_sum = 0;
-  // The divisor; 1 for kNone and kSum, 0 when nothing is left.
+  // The divisor: 1 for kNone and kSum; for kMean the number of rows that count
+  // or the caller's; for kWeightedMean weight_sum; for kBatchMean the size of
+  // the first axis. 0 when there is nothing to divide by.
   double normalizer = 1;
   // Rows neither masked nor ignored.
   int64_t row_count = 0;
   int64_t masked_count = 0;
   // Rows not masked whose label is ignore_index.
   int64_t ignored_count = 0;
+  // Elements whose value was clipped: none in kStrict.
   int64_t clipped_count = 0;
   // What looks wrong without being an error, for people.
   std::vector<std::string> warnings;

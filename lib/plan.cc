@@ -14,6 +14,8 @@ namespace lossd {
 namespace {
 
 constexpr auto kFloats = {Dtype::kFloat32, Dtype::kFloat64};
+constexpr auto kAnyFloats = {Dtype::kFloat32, Dtype::kFloat64, Dtype::kFloat16,
+                             Dtype::kBfloat16};
 constexpr auto kNumbers = {Dtype::kFloat32, Dtype::kFloat64, Dtype::kInt32,
                            Dtype::kInt64, Dtype::kBool};
 constexpr auto kLabelDtypes = {Dtype::kInt32, Dtype::kInt64};
@@ -76,9 +78,11 @@ absl::Status PlanTargets(const TensorView& targets, Problem* problem) {
                        "the shape of predictions without the class axis")
           : CheckShape("targets", targets, shape, "the shape of predictions"));
   problem->targets = targets;
-  problem->in_double = problem->predictions.dtype == Dtype::kFloat64 ||
-                       targets.dtype == Dtype::kFloat64 ||
-                       (rowwise != nullptr && rowwise->double_only);
+  const bool double_only = std::visit(
+      [](const auto& kernel) { return kernel.double_only; }, problem->kernel);
+  problem->in_double = double_only ||
+                       problem->predictions.dtype == Dtype::kFloat64 ||
+                       targets.dtype == Dtype::kFloat64;
   return absl::OkStatus();
 }
 
@@ -139,6 +143,7 @@ absl::Status PlanColumn(const ColumnInput& input, const TensorView& tensor,
            input.zero_allowed ? "finite and >= 0" : "finite and > 0"});
     }
     all_zero &= number == 0;
+    problem->in_double |= !FitsFloat(number);
     problem->column[k] = number;
   }
   if (!all_zero) return absl::OkStatus();
@@ -161,6 +166,9 @@ absl::Status PlanExtraInputs(std::span<const NamedTensor> extra_inputs,
                            input
                                ? absl::StrCat("only ", std::string(input->name))
                                : "no extra inputs for this loss"});
+    }
+    if (!problem->column.empty()) {
+      return InvalidField({field, std::nullopt, "two tensors", "one"});
     }
     LOSSD_RETURN_IF_ERROR(PlanColumn(*input, extra.tensor, field, problem));
   }
@@ -188,6 +196,13 @@ absl::Status PlanOutputs(const Outputs& outputs, Problem* problem) {
   LOSSD_RETURN_IF_ERROR(check("outputs.row_losses", outputs.row_losses.size(),
                               problem->rows * sizeof(double)));
   problem->gradient = outputs.gradient;
+  if (problem->in_place() &&
+      problem->gradient_dtype != problem->predictions.dtype) {
+    return InvalidField({"outputs.gradient_dtype", std::nullopt,
+                         std::string(NameOf(problem->gradient_dtype)),
+                         "that of the predictions, which the gradient is to "
+                         "replace"});
+  }
   problem->row_losses = outputs.row_losses;
   return absl::OkStatus();
 }
@@ -204,8 +219,8 @@ absl::StatusOr<Problem> PlanProblem(const LossSpec& spec, const Inputs& inputs,
   LOSSD_RETURN_IF_ERROR(PlanPredictions(inputs.predictions, &problem));
   LOSSD_RETURN_IF_ERROR(PlanTargets(inputs.targets, &problem));
   if (inputs.sample_weights) {
-    LOSSD_RETURN_IF_ERROR(
-        CheckRows("sample_weights", *inputs.sample_weights, kFloats, problem));
+    LOSSD_RETURN_IF_ERROR(CheckRows("sample_weights", *inputs.sample_weights,
+                                    kAnyFloats, problem));
     problem.sample_weights = inputs.sample_weights;
   }
   if (inputs.mask) {

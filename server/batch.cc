@@ -72,7 +72,7 @@ class Batch {
 
 absl::Status CheckRequest(const v1::ComputeRequest& request,
                           const BatchLimits& limits) {
-  const std::string numerics(kNumericsVersion);
+  const std::string numerics(NumericsVersion());
   if (!request.numerics_version().empty() &&
       request.numerics_version() != numerics) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -94,7 +94,7 @@ absl::Status ComputeBatch(const v1::ComputeRequest& request,
                           const std::function<absl::Status()>& interrupted,
                           Metrics& metrics, v1::ComputeResponse* response) {
   LOSSD_RETURN_IF_ERROR(CheckRequest(request, limits));
-  response->set_numerics_version(std::string(kNumericsVersion));
+  response->set_numerics_version(std::string(NumericsVersion()));
   response->mutable_results()->Reserve(request.items_size());
   Batch batch(limits, metrics);
   for (const v1::LossItem& item : request.items()) {

@@ -149,7 +149,7 @@ Metrics::Metrics(int compute_threads)
       .Add({{"version", kVersion},
             {"grpc", GRPC_CPP_VERSION_STRING},
             {"simd", std::string(SimdTarget())},
-            {"numerics_version", std::string(kNumericsVersion)}})
+            {"numerics_version", std::string(NumericsVersion())}})
       .Set(1);
 }
 

@@ -90,7 +90,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
                       {"metrics_listen", server->metrics_address()},
                       {"threads", threads},
                       {"simd", std::string(SimdTarget())},
-                      {"numerics_version", std::string(kNumericsVersion)},
+                      {"numerics_version", std::string(NumericsVersion())},
                       {"max_message_bytes", options.max_message_bytes},
                       {"max_items", options.max_items},
                       {"drain_delay", options.drain_delay},

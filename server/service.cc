@@ -70,7 +70,7 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
 v1::GetServerInfoResponse ServerInfo(const BatchLimits& batch) {
   v1::GetServerInfoResponse response;
   response.set_version(kVersion);
-  response.set_numerics_version(std::string(kNumericsVersion));
+  response.set_numerics_version(std::string(NumericsVersion()));
   response.set_reproducible(Reproducible());
   response.set_simd_target(std::string(SimdTarget()));
   response.set_compute_threads(batch.threads);

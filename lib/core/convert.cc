@@ -1,9 +1,13 @@
 #include "lib/core/convert.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <type_traits>
+
+#include "lib/core/violation.h"
 
 namespace lossd {
 namespace {
@@ -50,14 +54,51 @@ void ConvertFrom(const std::byte* source, size_t count, T* out) {
 }
 
 template <class Stored, class T>
-bool ConvertTo(const T* elements, size_t count, std::byte* out) {
-  bool fits = true;
+size_t ConvertTo(const T* elements, size_t count, std::byte* out) {
+  for (size_t i = 0; i < count; ++i) {
+    if (!std::isfinite(static_cast<Stored>(elements[i]))) return i;
+  }
   for (size_t i = 0; i < count; ++i) {
     const auto stored = static_cast<Stored>(elements[i]);
-    fits &= std::isfinite(stored);
     std::memcpy(out + i * sizeof(Stored), &stored, sizeof(Stored));
   }
-  return fits;
+  return count;
+}
+
+float OfBfloat16(uint16_t bits) {
+  return std::bit_cast<float>(uint32_t{bits} << 16);
+}
+
+float OfFloat16(uint16_t bits) {
+  constexpr int kMantissaBits = 10;
+  const int exponent = bits >> kMantissaBits & 31;
+  const int mantissa = bits & 1023;
+  const float sign = bits >> 15 ? -1.0f : 1.0f;
+  if (exponent == 31) {
+    return mantissa == 0 ? sign * std::numeric_limits<float>::infinity()
+                         : std::numeric_limits<float>::quiet_NaN();
+  }
+  // Subnormals have the exponent of the smallest normal number.
+  const int whole = exponent == 0 ? mantissa : mantissa + 1024;
+  return sign *
+         std::ldexp(static_cast<float>(whole), std::max(exponent, 1) - 25);
+}
+
+template <float (*kOfBits)(uint16_t), class T>
+void ConvertFromHalf(const std::byte* source, size_t count, T* out) {
+  for (size_t i = 0; i < count; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, source + i * sizeof(bits), sizeof(bits));
+    out[i] = static_cast<T>(kOfBits(bits));
+  }
+}
+
+template <class Integer>
+std::string IntegerText(const TensorView& tensor, size_t index) {
+  Integer integer;
+  std::memcpy(&integer, tensor.data.data() + index * sizeof(Integer),
+              sizeof(Integer));
+  return std::to_string(integer);
 }
 
 }  // namespace
@@ -87,9 +128,13 @@ const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
     case Dtype::kBool:
       ConvertFrom<uint8_t>(source, count, scratch);
       break;
-    case Dtype::kUnspecified:
     case Dtype::kFloat16:
+      ConvertFromHalf<OfFloat16>(source, count, scratch);
+      break;
     case Dtype::kBfloat16:
+      ConvertFromHalf<OfBfloat16>(source, count, scratch);
+      break;
+    case Dtype::kUnspecified:
       break;  // CheckTensor lets none through.
   }
   return scratch;
@@ -98,6 +143,19 @@ const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
 double ReadElement(const TensorView& tensor, size_t index) {
   double scratch = 0;
   return *ReadElements(tensor, index, 1, &scratch);
+}
+
+std::string ElementText(const TensorView& tensor, size_t index) {
+  switch (tensor.dtype) {
+    case Dtype::kInt32:
+      return IntegerText<int32_t>(tensor, index);
+    case Dtype::kInt64:
+      return IntegerText<int64_t>(tensor, index);
+    case Dtype::kBool:
+      return IntegerText<uint8_t>(tensor, index);
+    default:
+      return NumberText(ReadElement(tensor, index));
+  }
 }
 
 std::optional<std::string> ExplainRead(Dtype dtype, double number,
@@ -127,10 +185,10 @@ T* OutputElements(std::span<std::byte> destination, Dtype dtype, size_t begin,
 }
 
 template <class T>
-bool WriteElements(std::span<std::byte> destination, Dtype dtype, size_t begin,
-                   const T* elements, size_t count) {
+size_t WriteElements(std::span<std::byte> destination, Dtype dtype,
+                     size_t begin, const T* elements, size_t count) {
   std::byte* place = destination.data() + begin * SizeOf(dtype);
-  if (static_cast<const void*>(elements) == place) return true;
+  if (static_cast<const void*>(elements) == place) return count;
   return dtype == Dtype::kFloat32 ? ConvertTo<float>(elements, count, place)
                                   : ConvertTo<double>(elements, count, place);
 }
@@ -141,9 +199,9 @@ template const int64_t* ReadElements(const TensorView&, size_t, size_t,
                                      int64_t*);
 template float* OutputElements(std::span<std::byte>, Dtype, size_t, float*);
 template double* OutputElements(std::span<std::byte>, Dtype, size_t, double*);
-template bool WriteElements(std::span<std::byte>, Dtype, size_t, const float*,
-                            size_t);
-template bool WriteElements(std::span<std::byte>, Dtype, size_t, const double*,
-                            size_t);
+template size_t WriteElements(std::span<std::byte>, Dtype, size_t, const float*,
+                              size_t);
+template size_t WriteElements(std::span<std::byte>, Dtype, size_t,
+                              const double*, size_t);
 
 }  // namespace lossd

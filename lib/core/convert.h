@@ -17,13 +17,16 @@ namespace lossd {
 // lie if they are aligned and of that type, else converted into `scratch`,
 // which has room for `count`. What T cannot hold exactly becomes NaN: large
 // integers, a bool that is neither 0 nor 1. int64_t takes kInt32 and kInt64
-// only.
+// only; half types are read one at a time, for small tensors.
 template <class T>
 const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
                       T* scratch);
 
 // One element as a number.
 double ReadElement(const TensorView& tensor, size_t index);
+
+// One element as people write it, integers and bool bytes exactly.
+std::string ElementText(const TensorView& tensor, size_t index);
 
 // What is allowed for an element that is NaN after ReadElements, or infinite,
 // given its dtype and its value as ReadElement gives it; nothing if it was
@@ -39,11 +42,11 @@ T* OutputElements(std::span<std::byte> destination, Dtype dtype, size_t begin,
                   T* scratch);
 
 // Stores `count` finite numbers that OutputElements put aside; nothing if they
-// are in place. Rounds to nearest even. False if one is too large for the
-// dtype.
+// are in place. Rounds to nearest even. Returns the first that is too large for
+// the dtype, and then stores nothing; `count` if there is none.
 template <class T>
-bool WriteElements(std::span<std::byte> destination, Dtype dtype, size_t begin,
-                   const T* elements, size_t count);
+size_t WriteElements(std::span<std::byte> destination, Dtype dtype,
+                     size_t begin, const T* elements, size_t count);
 
 }  // namespace lossd
 

@@ -1,5 +1,8 @@
 #include "lib/core/dtype.h"
 
+#include <cmath>
+#include <limits>
+
 namespace lossd {
 
 size_t SizeOf(Dtype dtype) {
@@ -41,6 +44,12 @@ std::string_view NameOf(Dtype dtype) {
       return "BOOL";
   }
   return "UNSPECIFIED";
+}
+
+bool FitsFloat(double number) {
+  const double size = std::abs(number);
+  return size == 0 || (size >= std::numeric_limits<float>::min() &&
+                       size <= std::numeric_limits<float>::max());
 }
 
 }  // namespace lossd

@@ -25,6 +25,10 @@ size_t SizeOf(Dtype dtype);
 // "FLOAT32"; "UNSPECIFIED" for anything that is no dtype.
 std::string_view NameOf(Dtype dtype);
 
+// Whether float holds a number with all its digits: 0, or neither too large
+// nor too small.
+bool FitsFloat(double number);
+
 }  // namespace lossd
 
 #endif  // LOSSD_LIB_CORE_DTYPE_H_

@@ -152,8 +152,8 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
   }
   if (!block || sum.refused) return sum;
   if (problem_.has_gradient()) {
-    sum.refused = !WriteElements(problem_.gradient, problem_.gradient_dtype,
-                                 begin, args.gradient, count);
+    sum.refused = WriteElements(problem_.gradient, problem_.gradient_dtype,
+                                begin, args.gradient, count) < count;
   }
   if (row_losses) StoreRowLosses(begin, count, memory.values, *block);
   return sum;
@@ -238,7 +238,7 @@ FieldViolation ElementwisePass::Explain(size_t element) const {
   if (auto unreadable =
           ExplainRead(problem_.targets.dtype, target, problem_.in_double)) {
     offence.tensor = Offence::Tensor::kTargets;
-    offence.got = NumberText(target);
+    offence.got = ElementText(problem_.targets, element);
     offence.allowed = *unreadable;
     return ViolationAt(problem_, row, offence);
   }

@@ -13,6 +13,8 @@ namespace {
 
 const char* TargetName() { return hwy::TargetName(HWY_TARGET); }
 
+bool HasFma() { return HWY_NATIVE_FMA != 0; }
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace lossd
@@ -23,12 +25,15 @@ namespace lossd {
 namespace {
 
 HWY_EXPORT(TargetName);
+HWY_EXPORT(HasFma);
 
 }  // namespace
 
 std::string_view SimdTarget() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
 
-bool Reproducible() { return SimdTarget() != hwy::TargetName(HWY_SCALAR); }
+bool Reproducible() { return HWY_DYNAMIC_DISPATCH(HasFma)(); }
+
+std::string_view NumericsVersion() { return Reproducible() ? "2" : "2-no-fma"; }
 
 }  // namespace lossd
 #endif  // HWY_ONCE

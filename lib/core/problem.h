@@ -11,10 +11,19 @@
 #include <vector>
 
 #include "lib/core/spec.h"
+#include "lib/core/sum.h"
 #include "lib/core/tensor_view.h"
 #include "lib/kernels/loss_kernel.h"
 
 namespace lossd {
+
+// Rows of a block of a row-wise loss: as many as make up at most
+// kBlockElements elements, whole lanes of them if they are short.
+inline size_t RowsPerBlock(size_t columns) {
+  const size_t rows = kBlockElements / columns;
+  if (rows >= kSumLanes) return rows / kSumLanes * kSumLanes;
+  return rows > 0 ? rows : 1;
+}
 
 // Shapes of the views are not valid after planning; sizes are kept here.
 struct Problem {
@@ -40,7 +49,8 @@ struct Problem {
   Dtype gradient_dtype = Dtype::kUnspecified;
   std::span<std::byte> row_losses;
 
-  // Compute in double rather than float.
+  // Compute in double rather than float, which could not hold the numbers or
+  // their factors.
   bool in_double = false;
 
   bool has_gradient() const { return !gradient.empty(); }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lib/core/convert.h"
+#include "lib/core/scratch.h"
 #include "lib/core/sum.h"
 
 namespace lossd {
@@ -15,8 +16,12 @@ RowWeights::RowWeights(const Problem& problem) : problem_(problem) {
              !problem.upstream_rows &&
              !(rowwise != nullptr &&
                (rowwise->ignore_index || !problem.column.empty()));
+  // Where every class weight meets its target, a row costs all its columns.
+  const bool dense =
+      rowwise != nullptr && !rowwise->labels && !problem.column.empty();
+  rows_per_block_ = dense ? RowsPerBlock(problem.columns) : kBlockElements;
   if (!uniform_) {
-    partials_.resize((problem.rows + kBlockElements - 1) / kBlockElements);
+    partials_.resize((problem.rows + rows_per_block_ - 1) / rows_per_block_);
   }
 }
 
@@ -48,12 +53,20 @@ double RowWeights::ClassWeight(size_t row) const {
     // The second phase refuses the others.
     return known ? problem_.column[static_cast<size_t>(label)] : 0;
   }
-  std::vector<double> products(problem_.columns);
-  for (size_t k = 0; k < problem_.columns; ++k) {
-    products[k] = problem_.column[k] *
-                  ReadElement(problem_.targets, row * problem_.columns + k);
+  const size_t columns = problem_.columns;
+  const Scratch<double> memory(ScratchUse::kTargets, columns);
+  const Scratch<double> products(ScratchUse::kKernel, columns);
+  const double* const targets =
+      ReadElements(problem_.targets, row * columns, columns, memory.data());
+  for (size_t k = 0; k < columns; ++k) {
+    products.data()[k] = problem_.column[k] * targets[k];
   }
-  return LaneSum(products);
+  return LaneSum({products.data(), columns});
+}
+
+double RowWeights::Upstream(size_t row) const {
+  return problem_.upstream_rows ? ReadElement(*problem_.upstream_rows, row)
+                                : problem_.upstream;
 }
 
 std::optional<FieldViolation> RowWeights::Check(size_t row) const {
@@ -67,19 +80,16 @@ std::optional<FieldViolation> RowWeights::Check(size_t row) const {
     return FieldViolation{"sample_weights.data", index, NumberText(weight),
                           ">= 0 with the reduction WEIGHTED_MEAN"};
   }
-  if (problem_.upstream_rows) {
-    const double upstream = ReadElement(*problem_.upstream_rows, row);
-    if (!std::isfinite(upstream)) {
-      return FieldViolation{"upstream_gradient.data", index,
-                            NumberText(upstream), "finite numbers"};
-    }
+  if (const double upstream = Upstream(row); !std::isfinite(upstream)) {
+    return FieldViolation{"upstream_gradient.data", index, NumberText(upstream),
+                          "finite numbers"};
   }
   return std::nullopt;
 }
 
 void RowWeights::RunBlock(size_t block) {
-  const size_t begin = block * kBlockElements;
-  const size_t count = std::min(kBlockElements, problem_.rows - begin);
+  const size_t begin = block * rows_per_block_;
+  const size_t count = std::min(rows_per_block_, problem_.rows - begin);
   Partial& partial = partials_[block];
   std::array<double, kBlockElements> weights;
   for (size_t i = 0; i < count; ++i) {
@@ -99,7 +109,12 @@ void RowWeights::RunBlock(size_t block) {
     } else {
       partial.violation = Check(row);
       if (partial.violation) return;
-      weights[i] = Weight(row) * ClassWeight(row);
+      const double weight = Weight(row);
+      weights[i] = weight * ClassWeight(row);
+      if (const double factor = std::abs(weight * Upstream(row)); factor > 0) {
+        partial.smallest = std::min(partial.smallest, factor);
+        partial.largest = std::max(partial.largest, factor);
+      }
     }
   }
   partial.weight_sum = LaneSum(std::span(weights).first(count));
@@ -137,12 +152,23 @@ double RowWeights::Normalizer() const {
 }
 
 double RowWeights::ScaleOf(double weight, double upstream) const {
-  if (normalizer_ == 0) return 0;
+  // Finish of the computation refuses a sum that is not finite.
+  if (normalizer_ == 0 || !std::isfinite(normalizer_)) return 0;
   const double scale = upstream * weight / normalizer_;
   // The row's loss of an element-wise loss is a mean over its elements.
   return problem_.rowwise() != nullptr
              ? scale
              : scale / static_cast<double>(problem_.columns);
+}
+
+bool RowWeights::scales_fit_float() const {
+  if (uniform_) return FitsFloat(uniform_scale());
+  return std::all_of(partials_.begin(), partials_.end(),
+                     [this](const Partial& partial) {
+                       return partial.largest == 0 ||
+                              (FitsFloat(ScaleOf(partial.smallest, 1)) &&
+                               FitsFloat(ScaleOf(partial.largest, 1)));
+                     });
 }
 
 void RowWeights::Fill(size_t begin, size_t count, double* weights,
@@ -152,10 +178,7 @@ void RowWeights::Fill(size_t begin, size_t count, double* weights,
     const bool counts = uniform_ || !(Masked(row) || Ignored(row));
     active[i] = counts ? 1 : 0;
     weights[i] = counts ? Weight(row) : 0;
-    const double upstream = counts && problem_.upstream_rows
-                                ? ReadElement(*problem_.upstream_rows, row)
-                                : problem_.upstream;
-    scales[i] = counts ? ScaleOf(weights[i], upstream) : 0;
+    scales[i] = counts ? ScaleOf(weights[i], Upstream(row)) : 0;
   }
 }
 

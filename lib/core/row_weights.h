@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -25,7 +26,7 @@ class RowWeights {
   // Every row counts with weight 1: there is no first phase.
   bool uniform() const { return uniform_; }
 
-  // Each block is a run of kBlockElements rows; none if uniform().
+  // Each block is a run of rows, a function of the shape; none if uniform().
   size_t blocks() const { return partials_.size(); }
   void RunBlock(size_t block);
 
@@ -38,7 +39,7 @@ class RowWeights {
   int64_t row_count() const { return row_count_; }
   int64_t masked_count() const { return masked_count_; }
   int64_t ignored_count() const { return ignored_count_; }
-  // loss_sum / this is the loss; 0 when nothing is left.
+  // loss_sum / this is the loss; 0 when there is nothing to divide by.
   double normalizer() const { return normalizer_; }
 
   // What rows [begin, begin + count) are to the second phase: factor of the
@@ -46,6 +47,9 @@ class RowWeights {
   // factors are +0 for rows that do not.
   void Fill(size_t begin, size_t count, double* weights, double* scales,
             uint8_t* active) const;
+
+  // Whether float holds the factors of all rows with all their digits.
+  bool scales_fit_float() const;
 
   // The factor of slopes of rows of weight 1, unless upstream gradients are
   // given by row.
@@ -56,6 +60,9 @@ class RowWeights {
     double weight_sum = 0;
     int64_t masked = 0;
     int64_t ignored = 0;
+    // Sizes of the factors of slopes but for the normalizer, those of 0 apart.
+    double smallest = std::numeric_limits<double>::infinity();
+    double largest = 0;
     std::optional<FieldViolation> violation;
   };
 
@@ -63,12 +70,14 @@ class RowWeights {
   bool Ignored(size_t row) const;
   double Weight(size_t row) const;
   double ClassWeight(size_t row) const;
+  double Upstream(size_t row) const;
   std::optional<FieldViolation> Check(size_t row) const;
   double ScaleOf(double weight, double upstream) const;
   double Normalizer() const;
 
   const Problem& problem_;
   bool uniform_;
+  size_t rows_per_block_;
   std::vector<Partial> partials_;
   double weight_sum_ = 0;
   int64_t row_count_ = 0;

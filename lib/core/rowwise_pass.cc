@@ -10,14 +10,6 @@
 namespace lossd {
 namespace {
 
-// Rows of a block: as many as make up at most kBlockElements elements, whole
-// lanes of them if they are short.
-size_t RowsPerBlock(size_t columns) {
-  const size_t rows = kBlockElements / columns;
-  if (rows >= kSumLanes) return rows / kSumLanes * kSumLanes;
-  return std::max<size_t>(rows, 1);
-}
-
 template <class T>
 size_t RunKernel(const RowwiseKernel& kernel, const RowwiseArgs<T>& args) {
   if constexpr (std::is_same_v<T, float>) {
@@ -83,30 +75,33 @@ void RowwisePass::Run(size_t begin, size_t count, size_t block) {
   args.active = active;
   args.row_losses = losses;
   args.column = problem_.column.empty() ? nullptr : problem_.column.data();
+  // Memory that is not written to costs nothing.
+  const Scratch<T> predictions(ScratchUse::kPredictions, elements);
+  const Scratch<T> targets(ScratchUse::kTargets, elements);
+  const Scratch<int64_t> labels(ScratchUse::kLabels, count);
+  const Scratch<T> gradient(ScratchUse::kGradient, elements);
   args.predictions =
-      ReadElements(problem_.predictions, first, elements,
-                   Scratch<T>(ScratchUse::kPredictions, elements));
+      ReadElements(problem_.predictions, first, elements, predictions.data());
   if (kernel_.labels) {
-    args.labels = ReadElements(problem_.targets, begin, count,
-                               Scratch<int64_t>(ScratchUse::kLabels, count));
+    args.labels = ReadElements(problem_.targets, begin, count, labels.data());
   } else {
-    args.targets = ReadElements(problem_.targets, first, elements,
-                                Scratch<T>(ScratchUse::kTargets, elements));
+    args.targets =
+        ReadElements(problem_.targets, first, elements, targets.data());
   }
   if (problem_.has_gradient()) {
-    T* const scratch = Scratch<T>(ScratchUse::kGradient, elements);
     // In place, the predictions must survive until the block is accepted.
     args.gradient =
         problem_.in_place()
-            ? scratch
+            ? gradient.data()
             : OutputElements(problem_.gradient, problem_.gradient_dtype, first,
-                             scratch);
+                             gradient.data());
   }
   size_t refused = RunKernel(kernel_, args);
-  if (refused == count && problem_.has_gradient() &&
-      !WriteElements(problem_.gradient, problem_.gradient_dtype, first,
-                     args.gradient, elements)) {
-    refused = 0;
+  if (refused == count && problem_.has_gradient()) {
+    const size_t written =
+        WriteElements(problem_.gradient, problem_.gradient_dtype, first,
+                      args.gradient, elements);
+    refused = written / problem_.columns;
   }
   if (refused < count) {
     refused_[block] = begin + refused;
@@ -130,7 +125,15 @@ std::optional<FieldViolation> RowwisePass::Violation() {
   for (size_t k = 0; k < columns; ++k) {
     predictions[k] = ReadElement(problem_.predictions, row * columns + k);
     if (kernel_.labels) continue;
-    targets[k] = ReadElement(problem_.targets, row * columns + k);
+    const size_t element = row * columns + k;
+    targets[k] = ReadElement(problem_.targets, element);
+    const Dtype dtype = problem_.targets.dtype;
+    if (dtype == Dtype::kFloat32 || dtype == Dtype::kFloat64) continue;
+    if (auto unreadable = ExplainRead(dtype, targets[k], problem_.in_double)) {
+      return FieldViolation{"targets.data", static_cast<int64_t>(element),
+                            ElementText(problem_.targets, element),
+                            *std::move(unreadable)};
+    }
   }
   if (kernel_.labels) {
     int64_t scratch = 0;

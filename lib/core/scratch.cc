@@ -1,43 +1,29 @@
 #include "lib/core/scratch.h"
 
 #include <array>
-#include <memory>
-#include <new>
 
 namespace lossd {
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
+// Twice what the largest use needs for a block of kBlockElements doubles.
+constexpr size_t kKeptBytes = size_t{256} << 10;
 
-struct Deleter {
-  void operator()(std::byte* memory) const {
-    ::operator delete[](memory, kAlignment);
-  }
-};
-
-struct Buffer {
-  std::unique_ptr<std::byte[], Deleter> memory;
-  size_t bytes = 0;
-};
+std::byte* Allocate(size_t bytes) {
+  return new (ScratchMemory::kAlignment) std::byte[bytes];
+}
 
 }  // namespace
 
-template <class T>
-T* Scratch(ScratchUse use, size_t count) {
-  static thread_local std::array<Buffer, 5> buffers;
-  Buffer& buffer = buffers[static_cast<size_t>(use)];
-  const size_t bytes = count * sizeof(T);
-  if (bytes > buffer.bytes) {
-    buffer.memory.reset();
-    buffer.bytes = 0;
-    buffer.memory.reset(new (kAlignment) std::byte[bytes]);
-    buffer.bytes = bytes;
+ScratchMemory::ScratchMemory(ScratchUse use, size_t bytes) {
+  if (bytes > kKeptBytes) {
+    own_.reset(Allocate(bytes));
+    data_ = own_.get();
+    return;
   }
-  return reinterpret_cast<T*>(buffer.memory.get());
+  static thread_local std::array<std::unique_ptr<std::byte[], Deleter>, 5> kept;
+  auto& memory = kept[static_cast<size_t>(use)];
+  if (!memory) memory.reset(Allocate(kKeptBytes));
+  data_ = memory.get();
 }
-
-template float* Scratch(ScratchUse, size_t);
-template double* Scratch(ScratchUse, size_t);
-template int64_t* Scratch(ScratchUse, size_t);
 
 }  // namespace lossd

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 
 namespace lossd {
 
@@ -15,11 +17,40 @@ enum class ScratchUse : uint8_t {
   kKernel,
 };
 
-// Room for `count` uninitialised numbers (float, double or int64_t), aligned
-// to 64 bytes, of the calling thread; valid until that thread asks again for
-// the same use. Kept until the thread ends, so that blocks do not allocate.
+// Uninitialised memory for a block's work. What is small belongs to the thread
+// and is used again, so that blocks do not allocate; a row that is longer than
+// a block gets memory of its own, which goes with it.
+class ScratchMemory {
+ public:
+  // Throws std::bad_alloc.
+  ScratchMemory(ScratchUse use, size_t bytes);
+
+  std::byte* data() const { return data_; }
+
+  static constexpr std::align_val_t kAlignment{64};
+  struct Deleter {
+    void operator()(std::byte* memory) const {
+      ::operator delete[](memory, kAlignment);
+    }
+  };
+
+ private:
+  std::unique_ptr<std::byte[], Deleter> own_;
+  std::byte* data_;
+};
+
+// Room for `count` numbers, aligned to 64 bytes. Of the calling thread: one
+// object of a use at a time.
 template <class T>
-T* Scratch(ScratchUse use, size_t count);
+class Scratch {
+ public:
+  Scratch(ScratchUse use, size_t count) : memory_(use, count * sizeof(T)) {}
+
+  T* data() const { return reinterpret_cast<T*>(memory_.data()); }
+
+ private:
+  ScratchMemory memory_;
+};
 
 }  // namespace lossd
 

@@ -126,7 +126,7 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
   const double log_sum = Log1pOfPositive(rest);
 
   const size_t hot = target.hot;
-  if (hot != kNotHot) {
+  if (hot != kNotHot && !options.divergence) {
     // A class without weight costs nothing even where it is impossible.
     *loss = target.total == 0
                 ? 0

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <string>
 
 #include "lib/core/scratch.h"
+#include "lib/core/sum.h"
 #include "lib/core/violation.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -49,7 +49,8 @@ HWY_INLINE size_t RunRows(const CrossEntropyOptions& options,
                           const RowwiseArgs<T>& args) {
   const size_t columns = args.columns;
   const size_t room = (columns + kSumLanes - 1) / kSumLanes * kSumLanes;
-  T* const scratch = Scratch<T>(ScratchUse::kKernel, 3 * room);
+  const Scratch<T> memory(ScratchUse::kKernel, 3 * room);
+  T* const scratch = memory.data();
   size_t refused = args.rows;
   for (size_t i = 0; i < args.rows; ++i) {
     T* const gradient = args.gradient ? args.gradient + i * columns : nullptr;
@@ -128,8 +129,8 @@ std::optional<Offence> ExplainProbabilities(Row predictions) {
                          "probabilities in [0, 1]; if these are logits, set "
                          "prediction_kind to LOGITS");
   }
-  const double sum =
-      std::accumulate(predictions.begin(), predictions.end(), 0.0);
+  // In the kernel's order: a row at the tolerance is refused by both.
+  const double sum = LaneSum(predictions);
   if (std::abs(sum - 1) <= kProbabilitySumTolerance) return std::nullopt;
   return InPredictions(
       0, "a row that sums to " + NumberText(sum),

@@ -40,7 +40,7 @@ struct CrossEntropyOptions {
 // or 2^-23 of the largest term (scale * softmax or scale * target) of its row.
 // Probabilities and divergences must be run in double: their terms cancel.
 //
-// Thread-safe. `labels`, `double_only` and `ignore_index` of the kernel are
+// Thread-safe. `labels`, `ignore_index` and `column_input` of the kernel are
 // for the loss to set.
 RowwiseKernel CrossEntropyKernel(const CrossEntropyOptions& options);
 

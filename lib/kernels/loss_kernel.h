@@ -55,7 +55,7 @@ struct ElementwiseArgs {
   const T* active = nullptr;
   // The column input of each element; null if there is none.
   const T* column = nullptr;
-  // Slope times scale; null if not wanted. May be `predictions`.
+  // Slope times scale; null if not wanted.
   T* gradient = nullptr;
   // Values without weights, 0 for elements that do not count; null if not
   // wanted.
@@ -76,6 +76,8 @@ struct ElementwiseKernel {
   // Why these two finite numbers are refused; nothing if they are not.
   std::function<std::optional<Offence>(double prediction, double target)>
       explain;
+  // float32 cannot hold an option: always run in double.
+  bool double_only = false;
   std::optional<ColumnInput> column_input;
 };
 
@@ -93,8 +95,7 @@ struct RowwiseArgs {
   const uint8_t* active = nullptr;
   // The column input; null if there is none.
   const double* column = nullptr;
-  // rows x columns; null if not wanted. May be `predictions`. Rows that do not
-  // count become +0.
+  // rows x columns; null if not wanted. Rows that do not count become +0.
   T* gradient = nullptr;
   // Losses of the rows without weights; 0 for rows that do not count.
   double* row_losses = nullptr;

@@ -30,9 +30,9 @@ HWY_INLINE hn::Vec<D> NotANumber(D d) {
   return hn::Set(d, std::numeric_limits<hn::TFromD<D>>::quiet_NaN());
 }
 
-// e^x for x <= 0, -inf included; within 1 ulp. NaN gives 0.
+// e^x for x <= 1, -inf included; within 1 ulp. NaN gives 0.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V ExpOfNegative(D d, V x) {
+HWY_INLINE V ExpUpToOne(D d, V x) {
   // Highway's bound below which it answers 0 is compared as a number, but its
   // polynomial is evaluated first and -inf would make it NaN.
   const V lowest = hn::Set(d, static_cast<hn::TFromD<D>>(-1000));
@@ -45,7 +45,7 @@ HWY_INLINE V ExpOfNegative(D d, V x) {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpOfDifference(D d, V x, V max) {
   const V difference = hn::Sub(x, max);
-  const V exp = ExpOfNegative(d, difference);
+  const V exp = ExpUpToOne(d, difference);
   if constexpr (sizeof(hn::TFromD<D>) == sizeof(double)) return exp;
   const V part = hn::Sub(difference, x);
   const V lost =

@@ -43,9 +43,9 @@ struct RowTargetScratch {
   T* log_tau;
 };
 
-// Sum of a row; position of its 1 if all else is 0; false in `allowed` if an
-// element is not in [0, 1] (a little more for rounded soft labels).
-template <class T>
+// Sum of a row; position of its only class with mass, if there is one; false in
+// `allowed` if an element is not in [0, 1] (a little more for rounded soft
+// labels).
 struct RowScan {
   double total = 0;
   size_t hot = kNotHot;
@@ -53,15 +53,14 @@ struct RowScan {
 };
 
 template <class T>
-HWY_INLINE RowScan<T> ScanTargets(const T* row, size_t columns) {
+HWY_INLINE RowScan ScanTargets(const T* row, size_t columns) {
   const ChunkTag<T> d;
   constexpr T kLimit = static_cast<T>(1 + kTargetTolerance);
   const auto zero = hn::Zero(d);
-  const auto one = hn::Set(d, T{1});
   LaneAccumulator sum;
   auto allowed = hn::Eq(zero, zero);
   size_t nonzero = 0;
-  RowScan<T> scan;
+  RowScan scan;
   for (size_t i = 0; i < columns; i += kSumLanes) {
     const Chunk<T> chunk(row + i, columns - i, T{0});
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
@@ -71,10 +70,10 @@ HWY_INLINE RowScan<T> ScanTargets(const T* row, size_t columns) {
       allowed = hn::And(allowed, inside);
       sum.Add<T>(v, lane);
       const auto mass = hn::Ne(v, zero);
-      if (HWY_LIKELY(hn::AllFalse(d, mass))) continue;
+      const intptr_t at = hn::FindFirstTrue(d, mass);
+      if (HWY_LIKELY(at < 0)) continue;
       nonzero += hn::CountTrue(d, mass);
-      const intptr_t at = hn::FindFirstTrue(d, hn::Eq(v, one));
-      if (at >= 0) scan.hot = i + lane + static_cast<size_t>(at);
+      scan.hot = i + lane + static_cast<size_t>(at);
     }
   }
   scan.total = sum.Sum();
@@ -88,15 +87,14 @@ HWY_INLINE RowScan<T> ScanTargets(const T* row, size_t columns) {
 template <class T>
 HWY_INLINE bool ExpOfLogTargets(const T* logs, size_t columns, T* tau) {
   const ChunkTag<T> d;
-  const auto zero = hn::Zero(d);
   const auto limit = hn::Set(d, static_cast<T>(kTargetTolerance));
-  auto allowed = hn::Eq(zero, zero);
+  auto allowed = hn::Eq(limit, limit);
   for (size_t i = 0; i < columns; i += kSumLanes) {
     const Chunk<T> chunk(logs + i, columns - i, T{0});
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
       const auto log = chunk.Get(lane);
       allowed = hn::And(allowed, hn::Le(log, limit));
-      hn::Store(ExpOfNegative(d, hn::Min(log, zero)), d, tau + i + lane);
+      hn::Store(ExpUpToOne(d, log), d, tau + i + lane);
     }
   }
   return hn::AllTrue(d, allowed);
@@ -147,11 +145,15 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
     target->log_tau = row;
     row = scratch.tau;
   }
-  const RowScan<T> scan = ScanTargets(row, columns);
-  if (!scan.allowed) return false;
+  const RowScan scan = ScanTargets(row, columns);
+  // The mass of a logarithm that was allowed may be a little above the limit.
+  if (!scan.allowed && !options.log_targets) return false;
   target->tau = row;
   target->total = scan.total;
   if (options.divergence) {
+    if (options.prediction_kind == PredictionKind::kLogits) {
+      target->hot = scan.hot;
+    }
     if (target->log_tau != nullptr) return true;
     LogOfTargets(row, columns, scratch.log_tau);
     target->log_tau = scratch.log_tau;
@@ -178,8 +180,9 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
   }
   target->tau = scratch.tau;
   // The mass of a one-hot row is that of a label's, not a rounded sum.
-  target->total =
-      target->hot != kNotHot ? class_weights[target->hot] : sum.Sum();
+  target->total = target->hot != kNotHot
+                      ? class_weights[target->hot] * scan.total
+                      : sum.Sum();
   return true;
 }
 

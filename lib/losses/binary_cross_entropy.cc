@@ -1,5 +1,6 @@
 #include "lib/losses/binary_cross_entropy.h"
 
+#include "lib/core/dtype.h"
 #include "lib/core/violation.h"
 #include "lib/losses/option_checks.h"
 
@@ -57,7 +58,7 @@ struct LogitsFunctor {
     const V negative = terms.Smooth(d, hn::Sub(one, target));
     // log1p(e^-|x|) is what softplus of x and of -x have in common, and
     // e^-|x| / (1 + e^-|x|) the smaller of sigmoid of x and of -x.
-    const V exp = ExpOfNegative(d, hn::Neg(hn::Abs(logit)));
+    const V exp = ExpUpToOne(d, hn::Neg(hn::Abs(logit)));
     const V log = Log1pOfPositive(d, exp);
     const V larger = hn::Div(one, hn::Add(one, exp));
     const V smaller = hn::Mul(exp, larger);
@@ -196,6 +197,7 @@ LossKernel BinaryCrossEntropy::Kernel(const Params& params) {
           [params](double prediction, double target) {
             return Explain(params, prediction, target);
           },
+      .double_only = !FitsFloat(params.pos_weight.value_or(1)),
       .column_input = ColumnInput{.name = "pos_weight",
                                   .zero_allowed = false,
                                   .excluded_by = params.pos_weight

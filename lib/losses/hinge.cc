@@ -30,8 +30,10 @@ struct Functor {
     // safely beyond the margin.
     const V value = hn::Add(hn::IfThenElseZero(hn::Ge(margin, zero), margin),
                             hn::Mul(prediction, zero));
-    const V nan = NotANumber(d);
-    return {hn::IfThenElse(hn::Eq(hn::Abs(label), one), value, nan),
+    // Of the target, not of the label, to which tiny targets are rounded.
+    const V negative = zero_one ? zero : hn::Neg(one);
+    const auto known = hn::Or(hn::Eq(target, one), hn::Eq(target, negative));
+    return {hn::IfThenElse(known, value, NotANumber(d)),
             hn::IfThenElseZero(hn::Ge(margin, zero), hn::Neg(label))};
   }
 

@@ -1,5 +1,6 @@
 #include "lib/losses/huber.h"
 
+#include "lib/core/dtype.h"
 #include "lib/losses/option_checks.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -73,6 +74,7 @@ LossKernel Huber::Kernel(const Params& params) {
             return HWY_DYNAMIC_DISPATCH(RunDouble)(params, args);
           },
       .explain = [](double, double) { return std::nullopt; },
+      .double_only = !FitsFloat(params.delta),
       .column_input = std::nullopt};
 }
 

@@ -22,10 +22,18 @@ struct Functor {
     const V difference = hn::Sub(prediction, target);
     const V lower = hn::Add(one, hn::Min(prediction, target));
     const V ratio = hn::Div(hn::Abs(difference), lower);
-    const V log = hn::CopySignToAbs(Log1pOfPositive(d, ratio), difference);
+    V magnitude = Log1pOfPositive(d, ratio);
+    const auto huge = hn::Eq(ratio, Infinity(d));
+    if (HWY_UNLIKELY(!hn::AllFalse(d, huge))) {
+      // Beyond the largest number 1 + ratio is the ratio.
+      const V log_ratio = hn::Sub(LogOfPositive(d, hn::Abs(difference)),
+                                  LogOfPositive(d, lower));
+      magnitude = hn::IfThenElse(huge, log_ratio, magnitude);
+    }
+    const V log = hn::CopySignToAbs(magnitude, difference);
     const V slope = hn::Div(hn::Add(log, log), hn::Add(one, prediction));
-    const auto inside =
-        hn::And(hn::Gt(lower, hn::Zero(d)), hn::Lt(ratio, Infinity(d)));
+    const auto inside = hn::And(hn::Gt(lower, hn::Zero(d)),
+                                hn::Lt(hn::Abs(difference), Infinity(d)));
     return {hn::IfThenElse(inside, hn::Mul(log, log), NotANumber(d)), slope};
   }
 };

@@ -37,7 +37,7 @@ TEST_F(BatchTest, ThousandItemsAreAThousandCallsOfTheLibrary) {
   v1::ComputeRequest request;
   for (size_t i = 0; i < 1000; ++i) *request.add_items() = ItemOf(Small(i));
   const v1::ComputeResponse response = server_.Compute(request);
-  EXPECT_EQ(response.numerics_version(), std::string(kNumericsVersion));
+  EXPECT_EQ(response.numerics_version(), std::string(NumericsVersion()));
   for (size_t i = 0; i < 1000; ++i) {
     EXPECT_TRUE(SameAnswers(AnswerOf(response.results(static_cast<int>(i))),
                             Solve(Small(i))))
@@ -80,7 +80,7 @@ TEST_F(BatchTest, BadItemsLeaveTheirNeighboursAlone) {
 TEST_F(BatchTest, NoItemsNoResults) {
   const v1::ComputeResponse response = server_.Compute(v1::ComputeRequest());
   EXPECT_EQ(response.results_size(), 0);
-  EXPECT_EQ(response.numerics_version(), std::string(kNumericsVersion));
+  EXPECT_EQ(response.numerics_version(), std::string(NumericsVersion()));
 }
 
 TEST_F(BatchTest, TensorsOfTheDefaultsServeTenDeltas) {
@@ -154,7 +154,7 @@ TEST_F(BatchTest, ExtraInputsAreMergedKeyByKey) {
 TEST_F(BatchTest, AnotherArithmeticIsRefusedBeforeAnythingIsComputed) {
   v1::ComputeRequest request;
   *request.add_items() = ItemOf(Small(0));
-  request.set_numerics_version(std::string(kNumericsVersion));
+  request.set_numerics_version(std::string(NumericsVersion()));
   EXPECT_EQ(server_.Compute(request).results(0).status().code(), 0);
   request.set_numerics_version("0.9-else");
   grpc::ClientContext context;

@@ -245,7 +245,7 @@ TEST_F(CatalogTest, ServerInfoTellsWhatIsInForce) {
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_THAT(info->version(),
               testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
-  EXPECT_EQ(info->numerics_version(), std::string(kNumericsVersion));
+  EXPECT_EQ(info->numerics_version(), std::string(NumericsVersion()));
   EXPECT_EQ(info->simd_target(), std::string(SimdTarget()));
   EXPECT_EQ(info->reproducible(), Reproducible());
   EXPECT_EQ(info->compute_threads(), 1);

@@ -678,6 +678,88 @@ TEST_F(BadTensorTest, MissingPredictionKindNamesTheKinds) {
                              HasSubstr("LOG_PROBABILITIES"))));
 }
 
+// 2 t - 1 of such a target is -1, but the target is not 0.
+TEST_F(BadTensorTest, HingeTargetsNextToZero) {
+  const HingeParams params{.label_encoding = LabelEncoding::kZeroOne};
+  EXPECT_THAT(
+      Solve(Elements(params, {1, 1}, {0, 1e-9}), {.dtype = Dtype::kFloat32}),
+      Violates("targets.data[1]"));
+  EXPECT_THAT(Solve(Elements(params, {1}, {1e-17})),
+              Violates("targets.data[0]"));
+}
+
+TEST_F(BadTensorTest, NoWeightToDivideByWhereThereIsALoss) {
+  Problem problem =
+      TwoLabels({.prediction_kind = kLogits, .z_loss = 0.01}, {0, 0});
+  problem.class_weights = {0, 1, 1};
+  problem.spec.reduction = Reduction::kWeightedMean;
+  EXPECT_THAT(Solve(problem), Violates("reduction"));
+}
+
+TEST_F(BadTensorTest, WeightsWhoseSumOverflows) {
+  Problem problem = TwoRows(kMse);
+  problem.sample_weights = {1e308, 1e308};
+  problem.predictions = problem.targets;
+  EXPECT_THAT(Solve(problem), Violates("sample_weights.data"));
+}
+
+TEST_F(BadTensorTest, TheTargetIsBlamedWhateverItDoesToTheWeights) {
+  Problem problem = TwoRows(kCce);
+  problem.targets[5] = kNan;
+  problem.class_weights = {1, 2, 3};
+  problem.spec.reduction = Reduction::kWeightedMean;
+  EXPECT_THAT(Solve(problem), Violates("targets.data[5]"));
+}
+
+TEST_F(BadTensorTest, TheElementWhoseGradientOverflowsIsNamed) {
+  Problem problem;
+  problem.spec.params =
+      SparseCategoricalCrossEntropyParams{.prediction_kind = kProbabilities};
+  problem.spec.reduction = Reduction::kSum;
+  problem.shape = {100, 3};
+  for (int row = 0; row < 100; ++row) {
+    const double tiny = row == 50 ? 1e-39 : 0.25;
+    problem.predictions.insert(problem.predictions.end(),
+                               {0.5, tiny, 0.5 - tiny});
+    problem.labels.push_back(1);
+  }
+  for (const bool in_place : {false, true}) {
+    const absl::StatusOr<Answer> answer =
+        Solve(problem, {.dtype = Dtype::kFloat32, .in_place = in_place});
+    EXPECT_THAT(answer, Violates("predictions.data[150]")) << in_place;
+    EXPECT_THAT(answer, StatusIs(absl::StatusCode::kInvalidArgument,
+                                 HasSubstr("got 0.5, whose")));
+  }
+}
+
+TEST_F(BadTensorTest, IntegersAndBytesAreToldAsTheyWereGiven) {
+  EXPECT_THAT(
+      Solve(Elements(kMse, {1, 1}, {1, 2}), {.target_dtype = Dtype::kBool}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("targets.data[1]: got 2,")));
+  Problem rows = TwoRows(kCce);
+  rows.targets = {0, 1, 0, 0, 3, 1};
+  EXPECT_THAT(Solve(rows, {.target_dtype = Dtype::kBool}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("targets.data[4]: got 3,")));
+}
+
+TEST_F(BadTensorTest, InPlaceNeedsTheDtypeOfThePredictions) {
+  mse_.outputs.gradient =
+      std::span(const_cast<std::byte*>(mse_.inputs.predictions.data.data()),
+                mse_.inputs.predictions.data.size() / 2);
+  mse_.outputs.gradient_dtype = Dtype::kFloat32;
+  EXPECT_THAT(mse_.Run(), Violates("outputs.gradient_dtype"));
+}
+
+TEST_F(BadTensorTest, ExtraInputsComeOnce) {
+  Problem problem = TwoRows(kCce);
+  problem.class_weights = {1, 2, 3};
+  TestCall call(problem, {});
+  call.extra_inputs.push_back(call.extra_inputs.front());
+  EXPECT_THAT(call.Run(), Violates("extra_inputs.class_weights"));
+}
+
 TEST_F(BadTensorTest, LikelyLogitsAmongProbabilitiesAreToldSo) {
   const BinaryCrossEntropyParams params{.prediction_kind = kProbabilities};
   EXPECT_THAT(

@@ -303,6 +303,96 @@ TEST(DenormalTest, DoNotDependOnTheCallersMode) {
   EXPECT_EQ(answer->row_losses[0], 0x1p-140);
 }
 
+// Weights are added up before the blocks run.
+TEST(DenormalTest, WeightsAreNotFlushed) {
+  Problem problem = Elements(MeanSquaredErrorParams{}, {1, 3}, {0, 0});
+  problem.sample_weights = {0x1p-140, 0x1p-140};
+  problem.spec.reduction = Reduction::kWeightedMean;
+  TestCall call(problem,
+                {.dtype = Dtype::kFloat32, .weight_dtype = Dtype::kFloat32});
+  const unsigned before = _mm_getcsr();
+  constexpr unsigned kFlushEverything = 0x8040;
+  _mm_setcsr(before | kFlushEverything);
+  const absl::StatusOr<Answer> answer = call.Run();
+  _mm_setcsr(before);
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(answer->result.weight_sum, 0x1p-139);
+  EXPECT_EQ(answer->result.loss, 5);
+  EXPECT_EQ(answer->gradient, std::vector<double>({1, 3}));
+}
+
+// What float32 cannot hold is computed in double: the gradient itself fits.
+TEST(ExtremeFactorTest, NormalizerBeyondFloat32) {
+  Problem problem = Elements(MeanSquaredErrorParams{}, {1e15}, {0});
+  problem.spec.normalizer = 1e50;
+  const Answer answer = MustSolve(problem, {.dtype = Dtype::kFloat32});
+  ExpectNear({answer.result.loss}, {1e-20}, 1e-6);
+  ExpectNear(answer.gradient, {2e-35}, 1e-6);
+}
+
+TEST(ExtremeFactorTest, WeightsBeyondFloat32) {
+  Problem problem = Elements(MeanSquaredErrorParams{}, {1e10, 1e10}, {0, 0});
+  problem.spec.reduction = Reduction::kSum;
+  problem.sample_weights = {1e-44, 1};
+  const Answer answer = MustSolve(problem, {.dtype = Dtype::kFloat32});
+  ExpectNear(answer.gradient, {2e-34, 2e10}, 1e-6);
+}
+
+TEST(ExtremeFactorTest, OptionsBeyondFloat32) {
+  const Form form{.dtype = Dtype::kFloat32, .gradient_dtype = Dtype::kFloat64};
+  BinaryCrossEntropyParams bce = kBceLogits;
+  bce.pos_weight = 1e39;
+  ExpectNear(MustSolve(Elements(bce, {0, 0}, {0, 1}), form).gradient,
+             {0.25, -0.25e39}, 1e-6);
+  const Answer huber =
+      MustSolve(Elements(HuberParams{.delta = 1e-50}, {3}, {1}), form);
+  ExpectNear({huber.result.loss}, {2e-50}, 1e-6);
+  ExpectNear(huber.gradient, {1e-50}, 1e-6);
+  Problem columns = Row(kBceLogits, {0, 0}, {1, 1});
+  columns.pos_weight = {1e39, 1};
+  ExpectNear(MustSolve(columns, form).gradient, {-0.25e39, -0.25}, 1e-6);
+}
+
+TEST(ExtremeFactorTest, LogarithmicErrorOverTheWholeRangeOfFloat32) {
+  const Answer answer =
+      MustSolve(Elements(MeanSquaredLogarithmicErrorParams{},
+                         {1e35, -0.99999994}, {-0.99999994, 1e35}),
+                {.dtype = Dtype::kFloat32});
+  // 1 - 0.99999994 is 2^-24 in float.
+  const double log = std::log(1e35) + 24 * std::log(2);
+  ExpectNear({answer.result.loss}, {log * log}, 1e-6);
+  ExpectNear(answer.gradient, {log / 1e35, -log * 0x1p24}, 1e-6);
+}
+
+// The only class with mass need not have mass 1: its slope is still minus the
+// sum of the others'.
+TEST(EdgeCaseTest, OneClassWithMassKeepsTheDigitsOfItsSlope) {
+  const KullbackLeiblerDivergenceParams kld{.prediction_kind = kLogits};
+  const double e = std::exp(-40.0);
+  ExpectNear(MustSolve(Row(kld, {40, 0, 0}, {1, 0, 0})).gradient,
+             {-2 * e, e, e}, 1e-14);
+  const double f = std::exp(-20.0);
+  ExpectNear(MustSolve(Row(kCceLogits, {20, 0, 0}, {0.5, 0, 0}),
+                       {.dtype = Dtype::kFloat32})
+                 .gradient,
+             {-f, 0.5 * f, 0.5 * f}, 1e-6);
+  CategoricalCrossEntropyParams weighted = kCceLogits;
+  Problem problem = Row(weighted, {20, 0, 0}, {0.5, 0, 0});
+  problem.class_weights = {4, 1, 1};
+  ExpectNear(MustSolve(problem).gradient, {-4 * f, 2 * f, 2 * f}, 1e-8);
+}
+
+// A log-probability may be rounded to a little above 0.
+TEST(EdgeCaseTest, LogTargetsALittleAboveZeroAreUsedAsGiven) {
+  const KullbackLeiblerDivergenceParams kld{
+      .prediction_kind = PredictionKind::kLogProbabilities,
+      .target_kind = TargetKind::kLogProbabilities};
+  const Answer answer =
+      MustSolve(Row(kld, {-1, -kInfinity}, {9e-6, -kInfinity}));
+  ExpectNear({answer.result.loss}, {std::exp(9e-6) * (9e-6 + 1)}, 1e-15);
+  ExpectNear(answer.gradient, {-std::exp(9e-6), 0}, 1e-15);
+}
+
 // One class: nothing to choose.
 TEST(EdgeCaseTest, OneClassHasNoLoss) {
   const Answer answer = MustSolve(Labelled({12}, 0));

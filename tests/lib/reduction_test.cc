@@ -1,5 +1,6 @@
 // Reductions, weights, masks, normalizers and upstream gradients of every loss.
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -195,6 +196,28 @@ TEST_P(ReductionTest, WeightsMayBeOfEitherDtype) {
   ASSERT_THAT(narrow, IsOk());
   ASSERT_THAT(wide, IsOk());
   EXPECT_TRUE(SameBits(*narrow, *wide));
+}
+
+TEST_P(ReductionTest, WeightsMayBeOfHalfTypes) {
+  Problem problem = Sample(GetParam(), {5, 3}, Dtype::kFloat64);
+  problem.spec.reduction = Reduction::kSum;
+  // Numbers that both types hold; subnormal, normal and negative ones.
+  problem.sample_weights = {0.5, -1.75, 0x1p-14, -0.0, 96};
+  const Answer expected = MustSolve(problem);
+  struct Half {
+    Dtype dtype;
+    std::array<uint16_t, 5> bits;
+  };
+  for (const Half& half :
+       {Half{Dtype::kFloat16, {0x3800, 0xBF00, 0x0400, 0x8000, 0x5600}},
+        Half{Dtype::kBfloat16, {0x3F00, 0xBFE0, 0x3880, 0x8000, 0x42C0}}}) {
+    TestCall call(problem, {});
+    call.inputs.sample_weights->dtype = half.dtype;
+    call.inputs.sample_weights->data = std::as_bytes(std::span(half.bits));
+    const absl::StatusOr<Answer> answer = call.Run();
+    ASSERT_THAT(answer, IsOk());
+    EXPECT_TRUE(SameBits(*answer, expected));
+  }
 }
 
 TEST_P(ReductionTest, RowLossesAreThoseOfNoneForEveryReduction) {

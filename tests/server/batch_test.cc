@@ -104,17 +104,17 @@ TEST(BatchTest, AnEmptyRequest) {
   const auto response = Compute("");
   ASSERT_THAT(response, IsOk());
   EXPECT_EQ(response->results_size(), 0);
-  EXPECT_EQ(response->numerics_version(), kNumericsVersion);
+  EXPECT_EQ(response->numerics_version(), NumericsVersion());
 }
 
 TEST(BatchTest, AnotherNumericsVersionIsRefusedWhole) {
   EXPECT_THAT(Compute("numerics_version: 'other' items {}"),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("other"),
-                             HasSubstr(std::string(kNumericsVersion)),
+                             HasSubstr(std::string(NumericsVersion())),
                              HasSubstr(LOSSD_VERSION))));
   EXPECT_THAT(Compute(absl::StrCat("numerics_version: '",
-                                   std::string(kNumericsVersion), "'")),
+                                   std::string(NumericsVersion()), "'")),
               IsOk());
 }
 
