@@ -48,6 +48,7 @@ class AsyncClient(AsyncLossMethods):
             self._channel = None
 
     def _connect(self) -> grpc.aio.Channel:
+        connection.check_process()
         if self._channel is None:
             if self._settings.credentials is None:
                 self._channel = grpc.aio.insecure_channel(self.target,

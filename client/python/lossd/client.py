@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import threading
 import time
 from typing import Any, Iterable
 
@@ -51,8 +51,9 @@ class Client(LossMethods):
     There is a method for each loss, under its full and its short name:
     `loss, gradient = client.huber(predictions, targets, delta=0.5)`.
 
-    Thread-safe. After a fork the child connects anew. Can be pickled, but for
-    credentials. UNAVAILABLE is tried again until the timeout, so a server may
+    Thread-safe. Can be pickled, but for credentials. Processes may be forked
+    from one that has used a client, but must not use one themselves: they get
+    a RuntimeError. UNAVAILABLE is tried again until the timeout, so a server may
     restart in the middle of a run; if it comes back with another arithmetic,
     calls raise FailedPrecondition rather than change bits unasked.
 
@@ -71,17 +72,12 @@ class Client(LossMethods):
                  credentials: grpc.ChannelCredentials | None = None):
         self._settings = connection.settings(target, timeout, connect_timeout,
                                              credentials)
-        # By process: gRPC's channels do not survive a fork.
-        self._connections = {}
+        self._lock = threading.Lock()
+        self._connection = None
         self._server = None
 
-    def __getstate__(self):
-        return self._settings
-
-    def __setstate__(self, settings):
-        self._settings = settings
-        self._connections = {}
-        self._server = None
+    def __reduce__(self):
+        return _client_of, (self._settings,)
 
     def __enter__(self) -> Client:
         return self
@@ -96,27 +92,23 @@ class Client(LossMethods):
 
     def close(self) -> None:
         """Closes the connection. The next call makes another one."""
-        for one in self._connections.values():
-            one.close()
-        self._connections.clear()
+        with self._lock:
+            current, self._connection = self._connection, None
+        if current is not None:
+            current.close()
 
-    def _connection(self) -> _Connection:
-        process = os.getpid()
-        found = self._connections.get(process)
-        if found is None:
-            # No lock, which a fork could leave locked: of two threads that
-            # get here at once, the later takes the other's.
-            made = _Connection(self._settings)
-            found = self._connections.setdefault(process, made)
-            if found is not made:
-                made.close()
-        return found
+    def _connect(self) -> _Connection:
+        connection.check_process()
+        with self._lock:
+            if self._connection is None:
+                self._connection = _Connection(self._settings)
+            return self._connection
 
     def _call(self, method: str, request: bytes,
               timeout: float | None) -> bytes:
         if timeout is None:
             timeout = self._settings.timeout
-        return self._connection().call(method, request, timeout)
+        return self._connect().call(method, request, timeout)
 
     def _met_server(self) -> connection.Server:
         if self._server is None:
@@ -182,3 +174,10 @@ class Client(LossMethods):
         """Version, limits and capabilities of the server."""
         reply = self._call(connection.SERVER_INFO, b"", timeout)
         return loss_service_pb2.GetServerInfoResponse.FromString(reply)
+
+
+def _client_of(settings: connection.Settings) -> Client:
+    """A client with these settings, for pickle."""
+    return Client(settings.target, timeout=settings.timeout,
+                  connect_timeout=settings.connect_timeout,
+                  credentials=settings.credentials)

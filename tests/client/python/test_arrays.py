@@ -57,6 +57,13 @@ def test_tensors_come_back_as_tensors(client):
     assert result.row_losses.dtype == torch.float64
 
 
+def test_shared_tensors_come_back_as_tensors(client):
+    result, = client.compute_batch(
+        [lossd.Call("mse")], lossd.Call(predictions=torch.tensor(PREDICTIONS),
+                                        targets=TARGETS))
+    assert isinstance(result.gradient, torch.Tensor)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32",
                                    "uint32", "int64", ">i4"])
 def test_labels_of_any_integer_type(client, dtype):

@@ -147,6 +147,8 @@ def test_unknown_names_list_the_valid_ones(client):
         client.mse(PREDICTIONS, TARGETS, reduction="avg")
     with pytest.raises(ValueError, match="prediction_kind: got 'LOGIT'.*LOGITS"):
         client.bce(PREDICTIONS, TARGETS, prediction_kind="LOGIT")
+    with pytest.raises(ValueError, match="prediction_kind: got 'UNSPECIFIED'"):
+        client.bce(PREDICTIONS, TARGETS, prediction_kind="UNSPECIFIED")
     with pytest.raises(ValueError, match="semantics: got 'JAX'.*PYTORCH"):
         client.mse(PREDICTIONS, TARGETS, semantics="JAX")
 
