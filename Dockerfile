@@ -18,6 +18,9 @@ ENV LOSSD_LISTEN=0.0.0.0:50051 \
 EXPOSE 50051 9464
 USER 10001:10001
 STOPSIGNAL SIGTERM
+# Asks 127.0.0.1:50051 unless LOSSD_SERVER says where lossd listens: with
+# another --listen, set that too (docker run -e LOSSD_SERVER=127.0.0.1:6000
+# lossd --listen 0.0.0.0:6000), or the container counts as unhealthy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
     CMD ["lossctl", "health"]
 ENTRYPOINT ["lossd"]

@@ -59,20 +59,24 @@ struct LossCall {
   v1::Loss loss;
   // float32 or float64, rank at most 8; the last axis is the class axis.
   std::optional<ArrayView> predictions;
-  // Shape as predictions, or that of the rows for class labels.
+  // float32, float64, int32, int64 or bool, shape as predictions; class labels
+  // are int32 or int64, shape of the rows.
   std::optional<ArrayView> targets;
-  // One weight for each row, shape of the rows (predictions without the last
-  // axis; [n] for predictions of shape [n]).
+  // One finite weight for each row: any float dtype, shape of the rows
+  // (predictions without the last axis; [n] for predictions of shape [n]).
   std::optional<ArrayView> sample_weights;
   // Which rows count: DTYPE_BOOL, shape of the rows.
   std::optional<ArrayView> mask;
-  // Factor of the gradients: shape [] or [1], or, with REDUCTION_NONE, rows.
+  // Factor of the gradients, finite: float32 or float64, shape [] or [1] or,
+  // with REDUCTION_NONE, that of the rows.
   std::optional<ArrayView> upstream_gradient;
-  // Further tensors by name, as v1::LossInfo.inputs says: class_weights.
+  // Further tensors by name, float32 or float64, as v1::LossInfo.inputs says:
+  // class_weights [C], pos_weight [D].
   std::map<std::string, ArrayView> extra_inputs;
   // How row losses become one loss.
   v1::Reduction reduction = v1::REDUCTION_UNSPECIFIED;
-  // The divisor of REDUCTION_MEAN instead of the number of rows that count.
+  // The divisor of REDUCTION_MEAN instead of the number of rows that count;
+  // finite, > 0.
   std::optional<double> normalizer;
   // Whose conventions decide what the options leave open.
   v1::Semantics semantics = v1::SEMANTICS_UNSPECIFIED;
@@ -123,10 +127,13 @@ struct ClientResult {
 // best forks before the first Connect.
 //
 // Every call may fail with UNAVAILABLE (no connection, or no room now),
-// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (larger than the message limit) or
-// FAILED_PRECONDITION (see numerics_version()). Nothing is retried. Messages
-// of failed RPCs begin with the target; their details (RetryInfo, for
-// instance) are payloads of the status under their own type URLs.
+// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (larger than the message limit),
+// CANCELLED (the server gave the call up), INTERNAL (a reply that does not fit
+// the request, or a fault of the server), UNIMPLEMENTED (what answers is no
+// lossd, or one that is too old) or FAILED_PRECONDITION (see
+// numerics_version()). Nothing is retried. Messages of failed RPCs begin with
+// the target; their details (RetryInfo, for instance) are payloads of the
+// status under their own type URLs.
 class Client {
  public:
   // Connects and learns the server's limits and arithmetic. `target` is

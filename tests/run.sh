@@ -53,6 +53,7 @@ step packages deploy/install_packages.sh build python python_examples test
 step layering $checks/layering.py
 step format $checks/format.sh
 step shell $checks/shell.sh
+step "readme example" $checks/readme.sh
 step "proto lint" $checks/buf_lint.sh
 step "test data" $checks/data.sh
 step release $checks/suite.sh release release all

@@ -39,13 +39,6 @@ double FromFloat16(uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-double FromBfloat16(uint16_t bits) {
-  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-  float value = 0;
-  std::memcpy(&value, &wide, sizeof(value));
-  return static_cast<double>(value);
-}
-
 }  // namespace
 
 ArrayView Array::View() const {
@@ -64,8 +57,6 @@ double Array::Number(int64_t index) const {
       return Load<double>(data, index);
     case v1::DTYPE_FLOAT16:
       return FromFloat16(Load<uint16_t>(data, index));
-    case v1::DTYPE_BFLOAT16:
-      return FromBfloat16(Load<uint16_t>(data, index));
     case v1::DTYPE_INT32:
       return Load<int32_t>(data, index);
     case v1::DTYPE_INT64:
@@ -82,7 +73,6 @@ size_t SizeOf(v1::Dtype dtype) {
     case v1::DTYPE_BOOL:
       return 1;
     case v1::DTYPE_FLOAT16:
-    case v1::DTYPE_BFLOAT16:
       return 2;
     case v1::DTYPE_FLOAT32:
     case v1::DTYPE_INT32:
@@ -108,8 +98,6 @@ std::string DtypeName(v1::Dtype dtype) {
       return "bool";
     case v1::DTYPE_FLOAT16:
       return "float16";
-    case v1::DTYPE_BFLOAT16:
-      return "bfloat16";
     case v1::DTYPE_FLOAT32:
       return "float32";
     case v1::DTYPE_FLOAT64:

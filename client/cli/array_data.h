@@ -13,8 +13,9 @@
 
 namespace lossd::cli {
 
-// A dense array, row-major and little-endian. The length of `data` is the
-// product of `shape` times the size of `dtype`.
+// A dense array, row-major and little-endian, of any dtype but bfloat16, which
+// no file holds. The length of `data` is the product of `shape` times the size
+// of `dtype`.
 struct Array {
   v1::Dtype dtype = v1::DTYPE_UNSPECIFIED;
   // Sizes of the axes, outermost first. Empty: one single element.
@@ -33,7 +34,7 @@ struct Array {
   double Number(int64_t index) const;
 };
 
-// Bytes of one element; 0 for DTYPE_UNSPECIFIED.
+// Bytes of one element; 0 for what no Array has.
 size_t SizeOf(v1::Dtype dtype);
 
 // Number of elements of an array of this shape. Requires that the product of

@@ -1,6 +1,9 @@
 #include "client/cli/array_file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <ios>
 #include <iterator>
@@ -15,6 +18,11 @@ namespace lossd::cli {
 namespace {
 
 std::string SystemReason() { return std::generic_category().message(errno); }
+
+absl::Status CannotBeWritten() {
+  return absl::PermissionDeniedError(
+      absl::StrCat("cannot be written: ", SystemReason()));
+}
 
 }  // namespace
 
@@ -47,20 +55,32 @@ absl::StatusOr<Array> ReadArray(const std::string& path, CsvElements elements) {
   return npy ? ParseNpy(*text) : ParseCsv(*text, elements);
 }
 
-absl::Status CheckOutputName(const std::string& path) {
-  if (absl::EndsWithIgnoreCase(path, ".npy")) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "unknown format, allowed: names that end in .npy");
+absl::Status CheckOutput(const std::string& path) {
+  if (!absl::EndsWithIgnoreCase(path, ".npy")) {
+    return absl::InvalidArgumentError(
+        "unknown format, allowed: names that end in .npy");
+  }
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    // access() below would say that folders can be written: with new files.
+    errno = EISDIR;
+    return CannotBeWritten();
+  }
+  if (access(path.c_str(), F_OK) == 0) {
+    return access(path.c_str(), W_OK) == 0 ? absl::OkStatus()
+                                           : CannotBeWritten();
+  }
+  const std::string folder =
+      std::filesystem::path(path).replace_filename(".").string();
+  return access(folder.c_str(), W_OK | X_OK) == 0 ? absl::OkStatus()
+                                                  : CannotBeWritten();
 }
 
 absl::Status WriteArray(const std::string& path, const Array& array) {
-  if (absl::Status status = CheckOutputName(path); !status.ok()) return status;
+  if (absl::Status status = CheckOutput(path); !status.ok()) return status;
   errno = 0;
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (!file) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("cannot be written: ", SystemReason()));
-  }
+  if (!file) return CannotBeWritten();
   const std::string text = FormatNpy(array);
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
   file.close();

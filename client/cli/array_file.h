@@ -26,8 +26,9 @@ absl::StatusOr<Array> ReadArray(const std::string& path, CsvElements elements);
 // it cannot be written whole. Messages do not name the file.
 absl::Status WriteArray(const std::string& path, const Array& array);
 
-// INVALID_ARGUMENT unless WriteArray takes a path with this ending.
-absl::Status CheckOutputName(const std::string& path);
+// Fails as WriteArray would for this path, as far as that can be told without
+// creating or changing the file: a full disk, for instance, cannot be foreseen.
+absl::Status CheckOutput(const std::string& path);
 
 }  // namespace lossd::cli
 

@@ -295,6 +295,25 @@ Recommendation ChooseForRegression(const Array& predictions,
   return result;
 }
 
+// Losses of single elements take finite numbers only, and what is measured of
+// their errors needs finite errors.
+absl::Status CheckFinite(const Array& predictions, const Array& targets) {
+  for (int64_t i = 0; i < predictions.Size(); ++i) {
+    const double prediction = predictions.Number(i);
+    const double target = targets.Number(i);
+    if (std::isfinite(prediction - target)) continue;
+    const bool in_targets = std::isfinite(prediction);
+    const double number = in_targets ? target : prediction;
+    return absl::InvalidArgumentError(absl::StrCat(
+        in_targets ? "--targets" : "--predictions", ": element ", i, " is ",
+        ShortText(number), ", allowed: ",
+        std::isfinite(number) ? "numbers whose difference from the prediction "
+                                "is finite"
+                              : "finite numbers"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Recommendation> Choose(const Array& predictions,
@@ -337,6 +356,8 @@ absl::StatusOr<Recommendation> Choose(const Array& predictions,
       target_facts.rows_sum_to_one) {
     return ChooseForDistributions(predictions);
   }
+  absl::Status finite = CheckFinite(predictions, targets);
+  if (!finite.ok()) return finite;
   if (target_facts.only_zero_one) return ChooseForZeroOne(predictions);
   if (target_facts.only_plus_minus_one) return ChooseForSigns();
   return ChooseForRegression(predictions, targets, prediction_facts,

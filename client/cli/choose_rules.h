@@ -52,8 +52,9 @@ struct Recommendation {
 //   heavy tails         huber
 //   else                mean_squared_error
 // INVALID_ARGUMENT if the shapes fit no loss, if there is nothing to judge, or
-// if there are NaNs or labels that are no class numbers. Messages begin with
-// "--predictions" or "--targets".
+// if there are NaNs, labels that are no class numbers or, beyond the first four
+// rules, infinities. Messages begin with "--predictions" or "--targets" and
+// name the element, if it is one.
 absl::StatusOr<Recommendation> Choose(const Array& predictions,
                                       const Array& targets);
 

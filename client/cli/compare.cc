@@ -71,46 +71,37 @@ double TopShare(const Buffers& buffers) {
   return sum > 0 ? top_sum / sum : std::numeric_limits<double>::quiet_NaN();
 }
 
-// Asks for all candidates in one batch; the tensors travel once.
-absl::StatusOr<std::vector<Row>> Ask(const std::vector<Candidate>& candidates,
-                                     const InputFiles& files,
-                                     const Session& session) {
+// Asks for one candidate. A refusal of the tensors makes a row too; any other
+// status says nothing about the loss and is returned.
+absl::StatusOr<Row> Ask(const Candidate& candidate, const InputFiles& files,
+                        const Client& client) {
   const Array& predictions = *files.Find("predictions");
-  const auto rows = static_cast<size_t>(SizeOf(RowShape(predictions.shape)));
-  LossCall defaults;
-  defaults.predictions = predictions.View();
-  defaults.targets = files.View("targets");
-  std::vector<Buffers> buffers(candidates.size());
-  std::vector<LossCall> calls(candidates.size());
-  for (size_t i = 0; i < calls.size(); ++i) {
-    buffers[i].gradient =
-        Zeros(predictions.dtype == v1::DTYPE_FLOAT64 ? v1::DTYPE_FLOAT64
-                                                     : v1::DTYPE_FLOAT32,
-              predictions.shape);
-    buffers[i].row_losses.resize(rows);
-    calls[i].loss = candidates[i].loss;
-    calls[i].gradient = MutableView(buffers[i].gradient);
-    calls[i].row_losses = buffers[i].row_losses;
+  Buffers buffers;
+  buffers.gradient =
+      Zeros(predictions.dtype == v1::DTYPE_FLOAT64 ? v1::DTYPE_FLOAT64
+                                                   : v1::DTYPE_FLOAT32,
+            predictions.shape);
+  buffers.row_losses.resize(
+      static_cast<size_t>(SizeOf(RowShape(predictions.shape))));
+  LossCall call;
+  call.loss = candidate.loss;
+  call.predictions = predictions.View();
+  call.targets = files.View("targets");
+  call.gradient = MutableView(buffers.gradient);
+  call.row_losses = buffers.row_losses;
+  const absl::StatusOr<ClientResult> result = client.Compute(call);
+  Row row;
+  row.candidate = &candidate;
+  if (result.ok()) {
+    row.result = *result;
+    row.gradient_norm = EuclideanNorm(buffers.gradient);
+    row.top_share = TopShare(buffers);
+  } else if (absl::IsInvalidArgument(result.status())) {
+    row.why_not = files.Explain(result.status());
+  } else {
+    return result.status();
   }
-  const absl::StatusOr<Client> client = Connect(session);
-  if (!client.ok()) return client.status();
-  const auto results = client->ComputeBatch(calls, defaults);
-  if (!results.ok()) return results.status();
-  std::vector<Row> table;
-  for (size_t i = 0; i < calls.size(); ++i) {
-    const absl::StatusOr<ClientResult>& result = (*results)[i];
-    Row row;
-    row.candidate = &candidates[i];
-    if (result.ok()) {
-      row.result = *result;
-      row.gradient_norm = EuclideanNorm(buffers[i].gradient);
-      row.top_share = TopShare(buffers[i]);
-    } else {
-      row.why_not = files.Explain(result.status());
-    }
-    table.push_back(std::move(row));
-  }
-  return table;
+  return row;
 }
 
 void PrintJson(const std::vector<Row>& rows, const std::vector<Misfit>& misfits,
@@ -184,15 +175,26 @@ int RunCompare(const Flags& flags, const Session& session) {
       FindCandidates(*files.Find("predictions"), *files.Find("targets"),
                      flags.prediction_kind, flags.sweeps);
   if (!candidates.ok()) return Fail(session, kUsage, candidates.status());
-  const absl::StatusOr<std::vector<Row>> rows =
-      Ask(candidates->candidates, files, session);
-  if (!rows.ok()) return Fail(session, kFailed, files.Explain(rows.status()));
-  if (session.json()) {
-    PrintJson(*rows, candidates->misfits, session.out);
-  } else {
-    PrintText(*rows, candidates->misfits, session.out);
+  const absl::StatusOr<Client> client = Connect(session);
+  if (!client.ok()) return Fail(session, kFailed, client.status());
+  std::vector<Row> rows;
+  // Not one batch: what the server has room for alone need not have room in a
+  // reply beside the others.
+  for (const Candidate& candidate : candidates->candidates) {
+    absl::StatusOr<Row> row = Ask(candidate, files, *client);
+    if (!row.ok()) {
+      return Fail(session, kFailed,
+                  absl::StrCat(InfoOf(candidate.loss).name(), ": ",
+                               StatusText(row.status())));
+    }
+    rows.push_back(*std::move(row));
   }
-  const bool any = std::any_of(rows->begin(), rows->end(), [](const Row& row) {
+  if (session.json()) {
+    PrintJson(rows, candidates->misfits, session.out);
+  } else {
+    PrintText(rows, candidates->misfits, session.out);
+  }
+  const bool any = std::any_of(rows.begin(), rows.end(), [](const Row& row) {
     return row.why_not.empty();
   });
   return any ? kOk : Fail(session, kFailed, "no loss fits these tensors");

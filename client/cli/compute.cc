@@ -86,8 +86,14 @@ absl::Status SetSettings(const ComputeFlags& flags, LossCall* call) {
        {std::pair{"--gradient_out", flags.gradient_out},
         std::pair{"--row_losses_out", flags.row_losses_out}}) {
     if (path.empty()) continue;
-    absl::Status status = CheckOutputName(path);
+    absl::Status status = CheckOutput(path);
     if (!status.ok()) return Prefixed(absl::StrCat(flag, " ", path), status);
+  }
+  if (!flags.gradient_out.empty() &&
+      flags.gradient_out == flags.row_losses_out) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--row_losses_out: got ", flags.row_losses_out,
+                     ", allowed: another file than that of --gradient_out"));
   }
   return absl::OkStatus();
 }
@@ -208,7 +214,7 @@ int RunCompute(const ComputeFlags& flags, const Session& session) {
     status = WriteOutput("--row_losses_out", flags.row_losses_out,
                          RowLossesArray(row_losses, predictions));
   }
-  if (!status.ok()) return Fail(session, kUsage, status);
+  if (!status.ok()) return Fail(session, kFailed, status);
   return Report(*result, gradient, client->numerics_version(), session);
 }
 

@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace lossd::cli {
 namespace {
@@ -37,7 +38,9 @@ void Append(T value, std::string* data) {
 }
 
 std::vector<std::string> Lines(const std::string& text) {
-  std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  // Spreadsheets begin UTF-8 with this mark.
+  std::vector<std::string> lines =
+      absl::StrSplit(absl::StripPrefix(text, "\xEF\xBB\xBF"), '\n');
   while (!lines.empty() && absl::StripAsciiWhitespace(lines.back()).empty()) {
     lines.pop_back();
   }

@@ -126,7 +126,9 @@ int RunLossctl(const std::vector<std::string>& arguments, std::ostream& out,
                std::ostream& err) {
   Session session{.out = out, .err = err};
   try {
-    return Run(arguments, session);
+    const int exit_code = Run(arguments, session);
+    if (exit_code != kOk || out.flush()) return exit_code;
+    return Fail(session, kFailed, "the output could not be written");
   } catch (const std::exception& error) {
     // Memory, for files as large as it is.
     return Fail(session, kFailed, absl::StrCat("internal: ", error.what()));

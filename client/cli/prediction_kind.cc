@@ -13,8 +13,7 @@ KindJudgement JudgePredictionKind(const Array& predictions,
   const ArrayFacts facts = FactsOf(predictions);
   const std::string range =
       absl::StrCat("predictions go from ", RangeText(facts));
-  if (distributions && facts.maximum <= kRowSumTolerance &&
-      facts.rows_exponentials_sum_to_one) {
+  if (distributions && facts.rows_exponentials_sum_to_one) {
     return {v1::PREDICTION_KIND_LOG_PROBABILITIES,
             absl::StrCat(range, ", and the exponentials of each row sum to 1")};
   }

@@ -15,9 +15,11 @@ namespace lossd::cli {
 
 // Exit codes of lossctl.
 inline constexpr int kOk = 0;
-// The request failed: the server refused it or was not reached.
+// The request failed: the server refused it or was not reached, or what it
+// answered could not be written.
 inline constexpr int kFailed = 1;
-// The command line or one of its files cannot be used; nothing was asked.
+// The command line or one of its files cannot be used. Nothing was computed;
+// the server was asked for at most its list of losses (describe).
 inline constexpr int kUsage = 2;
 
 // The flags that all subcommands have, and the streams they print to.

@@ -214,6 +214,13 @@ TEST_F(ComputeTest, ImpossibleShapesAreLeftToTheServer) {
   EXPECT_EQ(client.Compute(call).status().message(), "no such shape");
 }
 
+TEST_F(ComputeTest, MemoryThatIsNoneIsLeftToTheServer) {
+  LossCall call = Call();
+  call.predictions->data = nullptr;
+  ASSERT_TRUE(Connected().Compute(call).ok());
+  EXPECT_EQ(server_.requests()[0].items(0).predictions().data(), "");
+}
+
 TEST_F(ComputeTest, AFailedItemOfABatchFailsAlone) {
   server_.edit = [](v1::ComputeResponse* response) {
     v1::LossResult* result = response->mutable_results(1);
@@ -329,11 +336,30 @@ TEST_F(ComputeTest, RepliesThatDoNotFitAreErrorsAndWriteNothing) {
   EXPECT_THAT(row_losses, Each(-1));
 }
 
+TEST_F(ComputeTest, RepliesOfTheWrongTypeAreErrorsAndWriteNothing) {
+  server_.edit = [](v1::ComputeResponse* response) {
+    response->mutable_results(0)->mutable_gradient()->set_dtype(
+        v1::DTYPE_INT32);
+  };
+  std::vector<float> gradient(6, -1);
+  LossCall call = Call();
+  call.gradient = MutableViewOf(gradient);
+  const absl::Status status = Connected().Compute(call).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(status.message(), HasSubstr("24 bytes of DTYPE_INT32"));
+  EXPECT_THAT(gradient, Each(-1));
+}
+
 TEST_F(ComputeTest, RepliesOfTheWrongLengthAreErrors) {
   server_.edit = [](v1::ComputeResponse* response) { response->Clear(); };
-  const auto result = Connected().Compute(Call());
-  EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(result.status().message(), HasSubstr("0 results for 1 items"));
+  const Client client = Connected();
+  absl::Status status = client.Compute(Call()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(status.message(), HasSubstr("0 results for 1 items"));
+  server_.edit = [](v1::ComputeResponse* response) { response->add_results(); };
+  status = client.Compute(Call()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(status.message(), HasSubstr("2 results for 1 items"));
 }
 
 TEST_F(ComputeTest, AClientIsSharedByThreadsAndCopies) {

@@ -17,7 +17,6 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 LossCall CallOf(const std::vector<float>& values) {
@@ -124,6 +123,25 @@ TEST(MessageLimit, OfTheServer) {
   EXPECT_EQ(server.requests().size(), 1u);
 }
 
+TEST(MessageLimit, RequestsOfExactlyTheLimitAreSent) {
+  const std::vector<float> values(100);
+  int64_t bytes = 0;
+  {
+    testing::FakeServer server;
+    const auto client = Client::Connect(server.target());
+    ASSERT_TRUE(client.ok()) << client.status();
+    ASSERT_TRUE(client->Compute(CallOf(values)).ok());
+    bytes = static_cast<int64_t>(server.requests()[0].ByteSizeLong());
+  }
+  for (const int64_t limit : {bytes, bytes - 1}) {
+    testing::FakeServer server;
+    server.info.mutable_limits()->set_max_message_bytes(limit);
+    const auto client = Client::Connect(server.target());
+    ASSERT_TRUE(client.ok()) << client.status();
+    EXPECT_EQ(client->Compute(CallOf(values)).ok(), limit == bytes);
+  }
+}
+
 TEST(MessageLimit, OfTheClient) {
   testing::FakeServer server;
   const auto client =
@@ -181,7 +199,7 @@ TEST(FailedRpc, KeepsCodeTextAndDetails) {
   const absl::Status status = client->Compute({}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(status.message(), server.target() + ": not mine");
-  EXPECT_THAT(ViolationsOf(status), IsEmpty());
+  EXPECT_TRUE(ViolationsOf(status).empty());
   const auto payload =
       status.GetPayload("type.googleapis.com/google.rpc.RetryInfo");
   ASSERT_TRUE(payload.has_value());

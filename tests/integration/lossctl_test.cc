@@ -19,7 +19,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/array_file.h"
+#include "client/cli/options_reflection.h"
 #include "client/cli/verify_cases.h"
+#include "client/client.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -28,6 +30,7 @@ namespace lossd::cli {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -77,13 +80,13 @@ int Wait(pid_t pid) {
 // A lossd on a free port, from construction to destruction.
 class ServerProcess {
  public:
-  ServerProcess() {
+  explicit ServerProcess(const std::vector<std::string>& flags = {}) {
     std::array<int, 2> ends = {};
     EXPECT_EQ(pipe(ends.data()), 0);
-    pid_ = Start(
-        "lossd",
-        {"--listen", "127.0.0.1:0", "--metrics_listen", "", "--threads", "2"},
-        ends[1], STDERR_FILENO);
+    std::vector<std::string> words = {
+        "--listen", "127.0.0.1:0", "--metrics_listen", "", "--threads", "2"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    pid_ = Start("lossd", words, ends[1], STDERR_FILENO);
     close(ends[1]);
     log_ = fdopen(ends[0], "r");
     // Ends at the line, or, if lossd does not start, at the end of the pipe.
@@ -145,11 +148,17 @@ class LossctlTest : public ::testing::Test {
     return Path(name);
   }
 
+  // Where the tests' server listens.
+  static const std::string& address() { return server_->address(); }
+
   // Runs `lossctl LINE`, words separated by spaces, against the server.
   Outcome Lossctl(const std::string& line) const {
+    return Lossctl(line, address());
+  }
+  Outcome Lossctl(const std::string& line, const std::string& address) const {
     std::vector<std::string> words =
         absl::StrSplit(line, ' ', absl::SkipEmpty());
-    words.insert(words.end(), {"--server", server_->address()});
+    words.insert(words.end(), {"--server", address});
     FILE* const out = fopen(Path("out").c_str(), "w+");
     FILE* const err = fopen(Path("err").c_str(), "w+");
     Outcome outcome;
@@ -163,7 +172,10 @@ class LossctlTest : public ::testing::Test {
 
   // The same with --format json; fails the test unless it succeeds.
   Json LossctlJson(const std::string& line) const {
-    const Outcome outcome = Lossctl(line + " --format json");
+    return LossctlJson(line, address());
+  }
+  Json LossctlJson(const std::string& line, const std::string& address) const {
+    const Outcome outcome = Lossctl(line + " --format json", address);
     EXPECT_EQ(outcome.exit_code, 0) << line << '\n' << outcome.err;
     return Json::parse(outcome.out, nullptr, false);
   }
@@ -192,8 +204,11 @@ TEST_F(LossctlTest, Health) {
 }
 
 TEST_F(LossctlTest, Info) {
-  EXPECT_THAT(Lossctl("info").out, HasSubstr("numerics_version"));
   const Json info = LossctlJson("info");
+  const std::string streams = info["streams"] ? "yes" : "no";
+  EXPECT_THAT(Lossctl("info").out,
+              AllOf(HasSubstr("numerics_version"),
+                    ContainsRegex(absl::StrCat("\nstreams +", streams, "\n"))));
   EXPECT_EQ(info["compute_threads"], 2);
   EXPECT_EQ(info["limits"]["max_items"], 16384);
 }
@@ -211,11 +226,55 @@ TEST_F(LossctlTest, DescribeTakesShortNames) {
   EXPECT_THAT(outcome.out,
               AllOf(HasSubstr("binary_cross_entropy"), HasSubstr("use when"),
                     HasSubstr("--pos_weight: double > 0; default 1"),
-                    HasSubstr("LOGITS, PROBABILITIES")));
-  EXPECT_EQ(LossctlJson("describe huber")["options"][0]["name"], "delta");
+                    HasSubstr("LOGITS, PROBABILITIES"),
+                    HasSubstr("over the last axis; rows are independent"),
+                    HasSubstr("targets: as predictions; float32, "),
+                    HasSubstr("pos_weight (optional): [D]; float32, ")));
+  const Json delta = LossctlJson("describe huber")["options"][0];
+  EXPECT_EQ(delta["name"], "delta");
+  EXPECT_EQ(delta["minimum"], 0);
+  EXPECT_FALSE(delta.contains("maximum"));
   const Outcome unknown = Lossctl("describe hubert");
   EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_THAT(unknown.err, HasSubstr("allowed: mean_squared_error"));
+}
+
+// Both sides work out the short names of enums for themselves: from what is
+// linked here and from what is linked there.
+TEST_F(LossctlTest, OptionsAreThoseOfTheServer) {
+  const auto client = Client::Connect(address());
+  ASSERT_THAT(client, IsOk());
+  const auto losses = client->ListLosses();
+  ASSERT_THAT(losses, IsOk());
+  EXPECT_EQ(losses->size(), AllLosses().size());
+  int choices = 0;
+  for (const v1::LossInfo& info : *losses) {
+    const auto loss = MakeLoss(info.name());
+    ASSERT_THAT(loss, IsOk());
+    const std::vector<v1::OptionInfo> options = OptionsOf(*loss);
+    ASSERT_EQ(static_cast<int>(options.size()), info.options_size());
+    for (int i = 0; i < info.options_size(); ++i) {
+      const v1::OptionInfo& option = info.options(i);
+      EXPECT_EQ(options[static_cast<size_t>(i)].DebugString(),
+                option.DebugString());
+      EXPECT_EQ(option.allowed_values_size() > 0, option.type() == "enum");
+      for (const std::string& value : option.allowed_values()) {
+        ++choices;
+        v1::Loss chosen = *loss;
+        EXPECT_THAT(SetOption(option.name(), value, &chosen), IsOk());
+        EXPECT_EQ(OptionText(chosen, option.name()), value);
+        // lossd reads the option before it misses the tensors.
+        LossCall call;
+        call.loss.mutable_named()->set_name(info.name());
+        auto& fields = *call.loss.mutable_named()->mutable_options();
+        (*fields.mutable_fields())[option.name()].set_string_value(value);
+        const auto refused = ViolationsOf(client->Compute(call).status());
+        ASSERT_EQ(refused.size(), 1U);
+        EXPECT_EQ(refused[0].field(), "predictions") << value;
+      }
+    }
+  }
+  EXPECT_GT(choices, 0);
 }
 
 TEST_F(LossctlTest, VerifyAgreesWithTheStoredCases) {
@@ -228,23 +287,32 @@ TEST_F(LossctlTest, VerifyAgreesWithTheStoredCases) {
 }
 
 TEST_F(LossctlTest, VerifyNoticesWhatDoesNotAgree) {
-  // The stored values of the mean squared error, asked of the Huber loss.
   const std::string data = std::filesystem::absolute("tests/data").string();
-  const Json cases = {
-      {{"id", "wrong"},
-       {"loss", "huber"},
-       {"options", Json::object()},
-       {"predictions", data + "/diabetes_predictions.npy"},
-       {"targets", data + "/diabetes_targets.npy"},
-       {"reduction", "MEAN"},
-       {"expected_loss", 2988.0508685080476},
-       {"expected_gradient", data + "/expected/mse_gradient.npy"},
-       {"rows", 221}}};
+  const Json right = {
+      {"id", "right"},
+      {"loss", "mse"},
+      {"options", Json::object()},
+      {"predictions", data + "/diabetes_predictions.npy"},
+      {"targets", data + "/diabetes_targets.npy"},
+      {"reduction", "MEAN"},
+      {"expected_loss", 2988.0508685080476},
+      {"expected_gradient", data + "/expected/mse_gradient.npy"},
+      {"rows", 221}};
+  Json cases = Json::array({right});
+  const std::vector<std::pair<std::string, Json>> changes = {
+      {"loss", "huber"},
+      {"expected_loss", 2988.06},
+      {"expected_gradient", data + "/expected/huber_delta_50_gradient.npy"},
+      {"rows", 220}};
+  for (const auto& [key, value] : changes) {
+    cases.push_back(right);
+    cases.back()[key] = value;
+  }
   std::ofstream(Path("cases.json")) << cases;
   const Outcome outcome = Lossctl("verify --all --cases " + Path("cases.json"));
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.out, HasSubstr("NO"));
-  EXPECT_THAT(outcome.err, HasSubstr("1 of 1 cases do not agree"));
+  EXPECT_THAT(outcome.err, HasSubstr("4 of 5 cases do not agree"));
 }
 
 TEST_F(LossctlTest, ComputeWritesGradientAndRowLosses) {
@@ -272,10 +340,14 @@ TEST_F(LossctlTest, ComputeWritesGradientAndRowLosses) {
 }
 
 TEST_F(LossctlTest, ComputeTakesCsv) {
-  const Json csv = LossctlJson(
+  const Json csv = LossctlJson(absl::StrCat(
       "compute --loss mse --predictions tests/data/diabetes_predictions.csv "
-      "--targets tests/data/diabetes_targets.csv");
+      "--targets tests/data/diabetes_targets.csv --gradient_out ",
+      Path("csv.npy")));
   EXPECT_LE(RelativeDifference(csv["loss"], 2988.0508685080476), 1e-14);
+  const auto gradient = ReadArray(Path("csv.npy"), CsvElements::kFloat);
+  ASSERT_THAT(gradient, IsOk());
+  EXPECT_EQ(gradient->dtype, v1::DTYPE_FLOAT64);
 }
 
 TEST_F(LossctlTest, ComputeTakesEveryFurtherTensor) {
@@ -323,6 +395,15 @@ TEST_F(LossctlTest, ThereIsNoSingleValueOfNone) {
   EXPECT_THAT(Lossctl(line).out, HasSubstr("loss              -\n"));
 }
 
+TEST_F(LossctlTest, WarningsArePrinted) {
+  const std::string line =
+      absl::StrCat("compute --loss cce --prediction_kind logits --predictions ",
+                   WriteFloats("p.npy", {2, 1}, {1, 2}), " --targets ",
+                   WriteFloats("t.npy", {2, 1}, {1, 1}));
+  EXPECT_THAT(Lossctl(line).out, HasSubstr("\nwarning: there is only one"));
+  EXPECT_EQ(LossctlJson(line)["warnings"].size(), 1U);
+}
+
 TEST_F(LossctlTest, RefusalsNameTheFlag) {
   ExpectRefused(absl::StrCat("compute --loss huber --delta -1", kDiabetes),
                 "--delta: got -1, allowed: ");
@@ -353,6 +434,28 @@ TEST_F(LossctlTest, RefusalsNameFileRowAndColumn) {
                 absl::StrCat("--targets ", column, ": shape: got [4, 1], "));
 }
 
+TEST_F(LossctlTest, RefusedCallsLeaveOldOutputsAlone) {
+  const std::string old = WriteFloats("g.npy", {1}, {7});
+  const std::string content = *ReadFile(old);
+  ExpectRefused(absl::StrCat("compute --loss huber --delta -1", kDiabetes,
+                             " --gradient_out ", old, " --row_losses_out ",
+                             Path("r.npy")),
+                "--delta: got -1");
+  EXPECT_EQ(*ReadFile(old), content);
+  EXPECT_FALSE(std::filesystem::exists(Path("r.npy")));
+}
+
+TEST_F(LossctlTest, OutputsThatDoNotFitOnTheDiskAreFailures) {
+  std::filesystem::create_symlink("/dev/full", Path("g.npy"));
+  const Outcome outcome = Lossctl(absl::StrCat(
+      "compute --loss mse", kDiabetes, " --gradient_out ", Path("g.npy")));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err,
+              AllOf(StartsWith("lossctl: DATA_LOSS: --gradient_out "),
+                    HasSubstr("No space left on device")));
+  EXPECT_THAT(outcome.out, IsEmpty());
+}
+
 TEST_F(LossctlTest, CompareTriesEveryLossThatFits) {
   const Json json =
       LossctlJson(absl::StrCat("compare --sweep delta=1,50", kDiabetes));
@@ -373,6 +476,27 @@ TEST_F(LossctlTest, CompareTriesEveryLossThatFits) {
               AllOf(HasSubstr("sparse_categorical_cross_entropy"),
                     HasSubstr("does not fit"),
                     HasSubstr("--targets tests/data/digits_labels.npy")));
+}
+
+// Each reply has 221 float32 gradients and float64 row losses, 2652 bytes, and
+// lossd keeps 1024 for the rest.
+TEST_F(LossctlTest, CompareNeedsRoomForOneLossAtATime) {
+  const ServerProcess small({"--max_message_bytes", "3700"});
+  const std::string line =
+      absl::StrCat("compare --sweep delta=1,10,50", kDiabetes);
+  const Json json = LossctlJson(line, small.address());
+  EXPECT_EQ(json["losses"].size(), 6U);
+  EXPECT_EQ(json, LossctlJson(line));
+}
+
+TEST_F(LossctlTest, CompareTakesNoFailureForAMisfit) {
+  const ServerProcess small({"--max_message_bytes", "3600"});
+  const Outcome outcome =
+      Lossctl(absl::StrCat("compare", kDiabetes), small.address());
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err,
+              StartsWith("lossctl: mean_squared_error: RESOURCE_EXHAUSTED: "));
+  EXPECT_THAT(outcome.out, IsEmpty());
 }
 
 TEST_F(LossctlTest, WhatChooseRecommendsCanBeComputed) {

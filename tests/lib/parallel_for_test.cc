@@ -33,7 +33,7 @@ TEST(ScratchTest, SmallMemoryIsUsedAgainAndLargeMemoryIsNot) {
     return scratch.data();
   };
   const double* small = address(ScratchUse::kKernel, 1);
-  EXPECT_EQ(address(ScratchUse::kKernel, 3 * 4096), small);
+  EXPECT_EQ(address(ScratchUse::kKernel, 12288), small);
   EXPECT_NE(address(ScratchUse::kTargets, 1), small);
   const Scratch<double> large(ScratchUse::kKernel, size_t{1} << 20);
   EXPECT_NE(large.data(), small);

@@ -233,8 +233,8 @@ void AddBinary(std::vector<LossCase>& cases) {
         {.name = std::move(name),
          .params = params,
          .sample = Elements(std::move(prediction), std::move(target)),
-         .length = logits ? std::function<double(double, double)>() : to_end,
          .slope_scale = LargerTerm(params, params.pos_weight.value_or(1))});
+    if (!logits) cases.back().length = to_end;
   };
   constexpr auto kLogits = PredictionKind::kLogits;
   constexpr auto kProbabilities = PredictionKind::kProbabilities;

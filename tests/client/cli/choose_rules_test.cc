@@ -150,6 +150,26 @@ TEST(ChooseTest, NanAndNothingAreRefused) {
               StatusIs(kInvalid, HasSubstr("no element")));
 }
 
+TEST(ChooseTest, InfinitiesAreRefusedWhereLossesTakeNone) {
+  EXPECT_THAT(
+      Choose(Floats({3}, {1, -INFINITY, 3}), Floats({3}, {1.5, 2, 7})),
+      StatusIs(kInvalid,
+               "--predictions: element 1 is -inf, allowed: finite numbers"));
+  EXPECT_THAT(Choose(Floats({2}, {1, 2}), Floats({2}, {INFINITY, 2.5})),
+              StatusIs(kInvalid,
+                       "--targets: element 0 is inf, allowed: finite numbers"));
+  EXPECT_THAT(Choose(Floats({2}, {1, INFINITY}), Floats({2}, {0, 1})),
+              StatusIs(kInvalid, HasSubstr("--predictions: element 1 is inf")));
+  EXPECT_THAT(Choose(Floats({2}, {1, 1e308}), Floats({2}, {1.5, -1e308})),
+              StatusIs(kInvalid, HasSubstr("--targets: element 1 is -1e+308, "
+                                           "allowed: numbers whose diff")));
+}
+
+TEST(ChooseTest, ImpossibleClassesMayBeMinusInfinity) {
+  EXPECT_EQ(Choice(Floats({2, 2}, {0, -INFINITY, 1, 2}), Integers({2}, {0, 1})),
+            "sparse_categorical_cross_entropy prediction_kind=LOGITS");
+}
+
 TEST(ChooseTest, OneHotRows) {
   const Array one_hot = Floats({2, 3}, {0, 0, 1, 1, 0, 0});
   EXPECT_EQ(Choice(Floats({2, 3}, {1, -1, 0, 2, 3, 4}), one_hot),
@@ -184,6 +204,15 @@ TEST(ChooseTest, TargetsOverThreeDecades) {
   predictions[0] = -2;
   EXPECT_NE(Choice(Floats({41}, predictions), Floats({41}, targets)),
             "mean_squared_logarithmic_error");
+}
+
+TEST(ChooseTest, HalfOfTheTargetsMayLieInTheDecadeBelowTheLast) {
+  std::vector<double> targets(41, 500);
+  for (int i = 0; i <= 8; ++i) {
+    targets[static_cast<size_t>(i)] = std::pow(10, i / 2.0);
+  }
+  const Array array = Floats({41}, targets);
+  EXPECT_EQ(Choice(array, array), "mean_squared_logarithmic_error");
 }
 
 TEST(ChooseTest, OneSmallTargetMakesNoDecades) {

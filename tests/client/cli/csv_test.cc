@@ -40,6 +40,15 @@ TEST(CsvTest, TheLastLineNeedsNoEnd) {
   EXPECT_THAT(array->shape, ElementsAre(2));
 }
 
+TEST(CsvTest, TheMarkOfSpreadsheetsIsSkipped) {
+  const auto array = ParseCsv(
+      "\xEF\xBB\xBF"
+      "7,2\n",
+      CsvElements::kFloat);
+  ASSERT_THAT(array, IsOk());
+  EXPECT_EQ(array->Number(0), 7);
+}
+
 TEST(CsvTest, AnEmptyFileIsAnEmptyVector) {
   const auto array = ParseCsv("", CsvElements::kFloat);
   ASSERT_THAT(array, IsOk());

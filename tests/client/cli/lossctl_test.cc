@@ -1,10 +1,14 @@
 #include "client/cli/lossctl.h"
 
+#include <cmath>
+#include <filesystem>
+#include <ios>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/session.h"
 #include "client/cli/table.h"
@@ -80,6 +84,22 @@ TEST(LossctlTest, BadValuesNameTheFlag) {
   ExpectUsageError("verify --cases missing.json", "--cases missing.json: ");
 }
 
+TEST(LossctlTest, OutputsThatCannotBeWrittenAreFoundBeforeAsking) {
+  const std::string huber = absl::StrCat(
+      "compute --loss huber --server unix:/nonexistent/socket", kFiles);
+  const std::string folder = ::testing::TempDir() + "/lossctl_folder.npy";
+  std::filesystem::create_directories(folder);
+  for (const char* flag : {" --gradient_out ", " --row_losses_out "}) {
+    ExpectUsageError(
+        absl::StrCat(huber, flag, "tests/missing/g.npy"),
+        absl::StrCat(flag + 1, "tests/missing/g.npy: cannot be written: No "));
+    ExpectUsageError(absl::StrCat(huber, flag, folder), "Is a directory");
+  }
+  std::filesystem::remove(folder);
+  ExpectUsageError(huber + " --gradient_out a.npy --row_losses_out a.npy",
+                   "--row_losses_out: got a.npy, allowed: another file");
+}
+
 TEST(LossctlTest, EmptyValuesAreRefused) {
   std::ostringstream out;
   std::ostringstream err;
@@ -125,11 +145,20 @@ TEST(LossctlTest, HelpGoesToTheOutput) {
                     HasSubstr("LOG_PROBABILITIES")));
 }
 
+TEST(LossctlTest, OutputThatIsLostIsAFailure) {
+  std::ostringstream out;
+  std::ostringstream err;
+  out.setstate(std::ios::badbit);
+  EXPECT_EQ(RunLossctl({"--help"}, out, err), kFailed);
+  EXPECT_THAT(err.str(), HasSubstr("output could not be written"));
+}
+
 TEST(LossctlTest, ServersThatDoNotAnswerAreFailedRequests) {
   const std::string compute = std::string("compute --loss mse") + kFiles;
   for (const std::string& command :
        {std::string("health"), std::string("info"), std::string("list"),
-        std::string("describe mse"), compute}) {
+        std::string("describe mse"), compute, std::string("compare") + kFiles,
+        std::string("verify --cases tests/data/cases.json")}) {
     const Outcome run = Lossctl(command + " --server unix:/nonexistent/socket");
     EXPECT_EQ(run.exit_code, kFailed) << command;
     EXPECT_THAT(run.err, AllOf(StartsWith("lossctl: UNAVAILABLE"),
@@ -165,6 +194,24 @@ TEST(LossctlTest, ChooseSpeaksJson) {
   EXPECT_EQ(json["options"][0]["value"], "LOGITS");
 }
 
+TEST(LossctlTest, TheCommandOfChooseIsQuotedForTheShell) {
+  const std::string path = ::testing::TempDir() + "/lossctl it's.npy";
+  std::filesystem::copy_file("tests/data/diabetes_predictions.npy", path,
+                             std::filesystem::copy_options::overwrite_existing);
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(RunLossctl({"choose", "--predictions", path, "--targets",
+                        "tests/data/diabetes_targets.npy"},
+                       out, err),
+            kOk)
+      << err.str();
+  std::filesystem::remove(path);
+  EXPECT_THAT(out.str(),
+              HasSubstr(absl::StrCat(" --predictions '", ::testing::TempDir(),
+                                     "/lossctl it'\\''s.npy' --targets "
+                                     "tests/data/diabetes_targets.npy")));
+}
+
 TEST(TableTest, AlignsColumns) {
   Table table({{"name"}, {"value", Table::Align::kRight}});
   table.AddRow({"a", "1"});
@@ -175,6 +222,13 @@ TEST(TableTest, AlignsColumns) {
             "name     value\n"
             "a            1\n"
             "longer  123456\n");
+}
+
+TEST(TableTest, NumbersThatAreNoneAreDashes) {
+  EXPECT_EQ(PercentText(0.12345), "12.3 %");
+  EXPECT_EQ(PercentText(NAN), "-");
+  EXPECT_EQ(NumberText(0.125), "0.125");
+  EXPECT_EQ(NumberText(NAN), "-");
 }
 
 TEST(TableTest, WrapsAtEightyColumns) {

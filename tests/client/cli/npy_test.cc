@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <utility>
@@ -233,6 +234,27 @@ TEST(ArrayFileTest, RefusesWhatIsNoArrayFile) {
       WriteArray("tests/data/missing/out.npy", Zeros(v1::DTYPE_FLOAT32, {1})),
       StatusIs(absl::StatusCode::kPermissionDenied,
                HasSubstr("cannot be written")));
+}
+
+TEST(ArrayFileTest, CheckingAnOutputLeavesNoTrace) {
+  const std::string path = ::testing::TempDir() + "/lossctl_output.npy";
+  std::filesystem::remove(path);
+  EXPECT_THAT(CheckOutput(path), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(path));
+  ASSERT_THAT(WriteArray(path, Zeros(v1::DTYPE_FLOAT32, {3})), IsOk());
+  const std::string written = *ReadFile(path);
+  EXPECT_THAT(CheckOutput(path), IsOk());
+  EXPECT_EQ(*ReadFile(path), written);
+  std::filesystem::remove(path);
+}
+
+TEST(ArrayFileTest, OutputsWithoutAFolderToLieInAreRefused) {
+  constexpr auto kDenied = absl::StatusCode::kPermissionDenied;
+  EXPECT_THAT(CheckOutput("here.npy"), IsOk());
+  EXPECT_THAT(CheckOutput("tests/missing/out.npy"),
+              StatusIs(kDenied, HasSubstr("No such file or directory")));
+  EXPECT_THAT(CheckOutput("tests/data/README.md/out.npy"),
+              StatusIs(kDenied, HasSubstr("Not a directory")));
 }
 
 }  // namespace

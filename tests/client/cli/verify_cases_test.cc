@@ -58,6 +58,7 @@ TEST(ReadCasesTest, NamesTheFileAndWhatIsWrong) {
 
 TEST(RelativeDifferenceTest, IsRelativeToTheExpected) {
   EXPECT_EQ(RelativeDifference(3, 2), 0.5);
+  EXPECT_EQ(RelativeDifference(-3, -2), 0.5);
   EXPECT_EQ(RelativeDifference(0, 0), 0);
   EXPECT_EQ(RelativeDifference(1, 0), INFINITY);
   EXPECT_FALSE(RelativeDifference(NAN, 1) <= kLossTolerance);
