@@ -14,14 +14,15 @@ namespace lossd {
 
 struct BatchLimits {
   int threads = 1;
+  // The items and the bytes of a request are checked before it is parsed; the
+  // batch cares about the bytes of the reply.
   int64_t max_items = 0;
-  // Of the reply; that of the request is checked before it is parsed.
   int64_t max_message_bytes = 0;
 };
 
 // Fills `response` with one result for each item. Fails as a whole with
-// FAILED_PRECONDITION for another numerics_version, RESOURCE_EXHAUSTED for too
-// many items or a reply that is too large for their texts alone, or with what
+// FAILED_PRECONDITION for another numerics_version, RESOURCE_EXHAUSTED for so
+// many items that not even short texts fit into the reply, or with what
 // `interrupted` says, which is asked before each item. To be called by the
 // thread that owns the OpenMP team.
 absl::Status ComputeBatch(const v1::ComputeRequest& request,

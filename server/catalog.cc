@@ -2,6 +2,8 @@
 
 #include <cctype>
 
+#include "absl/strings/ascii.h"
+
 namespace lossd {
 namespace {
 
@@ -47,7 +49,7 @@ Catalog::Catalog() {
 }
 
 const FieldDescriptor* Catalog::Find(const std::string& name) const {
-  const auto found = by_name_.find(name);
+  const auto found = by_name_.find(absl::AsciiStrToLower(name));
   return found == by_name_.end() ? nullptr : found->second;
 }
 

@@ -21,7 +21,8 @@ class Catalog {
   // Every loss, in the order of Loss.kind, options included.
   const v1::ListLossesResponse& list() const { return list_; }
 
-  // The member of Loss.kind that a name or an alias stands for; null if none.
+  // The member of Loss.kind that a name or an alias stands for, in letters of
+  // any case; null if none.
   const google::protobuf::FieldDescriptor* Find(const std::string& name) const;
 
  private:

@@ -9,16 +9,27 @@
 #include <new>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "lossd/v1/loss_service.pb.h"
+#include "server/error_details.h"
 #include "server/reactor.h"
+#include "server/request_parser.h"
 #include "server/status_adapter.h"
 
 namespace lossd {
 namespace {
 
-using RequestTraits = grpc::SerializationTraits<v1::ComputeRequest>;
 using ResponseTraits = grpc::SerializationTraits<v1::ComputeResponse>;
+
+// What a client should wait: for a batch or two to be computed, and for another
+// server to take this one's place.
+constexpr double kQueueFullDelay = 0.1;
+constexpr double kShutdownDelay = 1;
+
+absl::Status QueueFull() {
+  return TryAgain(
+      "too many requests are waiting to be computed, try again later",
+      kQueueFullDelay);
+}
 
 // One call. Reads a message and the end of the stream on gRPC's threads, and
 // does everything that may take long on the compute thread.
@@ -30,7 +41,12 @@ class ComputeReactor final : public RawReactor {
         call_(call),
         rpc_(context.metrics, Metrics::Method::kCompute) {
     ++context_.in_flight;
-    Read(&request_);
+    // A message that would be refused need not be sent.
+    if (context_.queue.Full()) {
+      EndWith(QueueFull());
+    } else {
+      Read(&request_);
+    }
   }
 
   ~ComputeReactor() override { --context_.in_flight; }
@@ -47,15 +63,15 @@ class ComputeReactor final : public RawReactor {
       return EndWith(
           absl::InvalidArgumentError("Compute takes one message, got more"));
     }
-    if (!context_.queue.Push([this] { Run(); })) {
-      EndWith(absl::UnavailableError(
-          "too many requests are waiting to be computed, try again later"));
-    }
+    if (!context_.queue.Push([this] { Run(); })) EndWith(QueueFull());
   }
 
   void Cancelled() override { cancelled_ = true; }
 
-  void Done() override { delete this; }
+  void Done() override {
+    rpc_.Finish(CodeReceived(call_, rpc_.code()));
+    delete this;
+  }
 
   void EndWith(const absl::Status& status) {
     rpc_.Finish(status.code());
@@ -79,7 +95,7 @@ class ComputeReactor final : public RawReactor {
       return absl::CancelledError("the call was cancelled");
     }
     if (context_.abandon) {
-      return absl::UnavailableError("the server is shutting down");
+      return TryAgain("the server is shutting down", kShutdownDelay);
     }
     return absl::OkStatus();
   }
@@ -113,13 +129,9 @@ class ComputeReactor final : public RawReactor {
   absl::Status Compute() {
     absl::Status status = Interrupted();
     if (!status.ok()) return status;
-    const size_t bytes = request_.Length();
     v1::ComputeRequest request;
-    // This also releases the buffer.
-    if (!RequestTraits::Deserialize(&request_, &request).ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the ", bytes, " bytes received are no lossd.v1.ComputeRequest"));
-    }
+    status = ParseRequest(&request_, context_.limits.max_items, &request);
+    if (!status.ok()) return status;
     v1::ComputeResponse response;
     status = ComputeBatch(
         request, context_.limits, [this] { return Interrupted(); },

@@ -32,6 +32,11 @@ bool ComputeQueue::Push(std::function<void()> job) {
   return true;
 }
 
+bool ComputeQueue::Full() const {
+  const std::lock_guard lock(mutex_);
+  return jobs_.size() >= capacity_;
+}
+
 void ComputeQueue::Run(int threads) {
   // Makes the team now: when threads cannot be made, libgomp ends the process,
   // which must not happen under load.

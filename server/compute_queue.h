@@ -29,12 +29,15 @@ class ComputeQueue {
   // False, and the job is dropped, if the queue is full.
   bool Push(std::function<void()> job);
 
+  // Whether Push would return false now.
+  bool Full() const;
+
  private:
   void Run(int threads);
 
   const size_t capacity_;
   const std::function<void(size_t)> on_depth_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> jobs_;
   bool stopping_ = false;

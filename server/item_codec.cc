@@ -11,6 +11,7 @@
 #include "lib/core/shape.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
+#include "server/catalog.h"
 #include "server/status_adapter.h"
 
 namespace lossd {
@@ -33,8 +34,9 @@ absl::StatusOr<Reduction> DecodeReduction(v1::Reduction reduction) {
     case v1::Reduction_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
-  return NotServed("reduction", absl::StrCat(static_cast<int>(reduction)),
-                   "this reduction is");
+  return NotServed({"reduction", std::nullopt,
+                    absl::StrCat(static_cast<int>(reduction)),
+                    "NONE, SUM, MEAN, WEIGHTED_MEAN, BATCHMEAN"});
 }
 
 absl::StatusOr<Semantics> DecodeSemantics(v1::Semantics semantics) {
@@ -48,11 +50,12 @@ absl::StatusOr<Semantics> DecodeSemantics(v1::Semantics semantics) {
     case v1::Semantics_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
-  return NotServed("semantics",
-                   v1::Semantics_IsValid(semantics)
-                       ? v1::Semantics_Name(semantics)
-                       : absl::StrCat(static_cast<int>(semantics)),
-                   "other semantics than SEMANTICS_STRICT are");
+  const auto* value = v1::Semantics_descriptor()->FindValueByNumber(semantics);
+  return NotServed({"semantics", std::nullopt,
+                    value != nullptr
+                        ? ShortName(*value)
+                        : absl::StrCat(static_cast<int>(semantics)),
+                    "STRICT"});
 }
 
 v1::Reduction EncodeReduction(Reduction reduction) {
@@ -73,7 +76,8 @@ v1::Reduction EncodeReduction(Reduction reduction) {
 
 absl::Status CheckOutputs(const v1::Outputs& outputs) {
   const auto no_arena = [](const char* field) {
-    return NotServed(absl::StrCat("outputs.", field), "an arena", "arenas are");
+    return NotServed({absl::StrCat("outputs.", field), std::nullopt, "an arena",
+                      "unset: outputs come in the reply"});
   };
   if (outputs.has_gradient_to()) return no_arena("gradient_to");
   if (outputs.has_row_losses_to()) return no_arena("row_losses_to");
@@ -114,8 +118,10 @@ void SetShape(std::span<const int64_t> shape, Dtype dtype, v1::Tensor* tensor) {
 }  // namespace
 
 absl::Status DecodedItem::Decode(const MergedItem& item) {
-  absl::StatusOr<DecodedLoss> loss =
-      DecodeLoss(item.loss != nullptr ? *item.loss : v1::Loss());
+  const v1::Loss& wanted =
+      item.loss != nullptr ? *item.loss : v1::Loss::default_instance();
+  loss_name_ = LossName(wanted);
+  absl::StatusOr<DecodedLoss> loss = DecodeLoss(wanted);
   if (!loss.ok()) return loss.status();
   spec_.params = loss->params;
   options_path_ = std::move(loss->options_path);
@@ -206,11 +212,6 @@ absl::Status DecodedItem::DecodeOutputs(const MergedItem& item) {
   return absl::OkStatus();
 }
 
-std::string DecodedItem::loss_name() const {
-  if (!loss_in_force_) return "unknown";
-  return std::string(AllLosses::Find(spec_.params).name);
-}
-
 size_t DecodedItem::reply_bytes() const {
   const size_t gradient_size =
       as_values_ ? sizeof(double) : SizeOf(gradient_dtype_);
@@ -255,7 +256,7 @@ void DecodedItem::Encode(const LossResult& computed,
   for (const std::string& warning : computed.warnings) {
     result->add_warnings(warning);
   }
-  *result->mutable_loss_in_force() = *loss_in_force_;
+  *result->mutable_loss_in_force() = loss_in_force_;
   ClearReplaced(extra_names_, result->mutable_loss_in_force());
   result->set_reduction(EncodeReduction(spec_.reduction));
   result->set_semantics(v1::SEMANTICS_STRICT);

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,8 +36,9 @@ class DecodedItem {
   const LossSpec& spec() const { return spec_; }
   const Inputs& inputs() const { return inputs_; }
 
-  // Name of the loss as soon as it is known, else "unknown". For metrics.
-  std::string loss_name() const;
+  // Name of the loss, whatever else is wrong with the item; empty if that is
+  // not known. For metrics.
+  const std::string& loss_name() const { return loss_name_; }
 
   // Elements of the predictions.
   size_t elements() const { return elements_; }
@@ -65,7 +65,8 @@ class DecodedItem {
 
   LossSpec spec_;
   std::string options_path_;
-  std::optional<v1::Loss> loss_in_force_;
+  std::string loss_name_;
+  v1::Loss loss_in_force_;
   // Decoded tensors by path; a deque, since they cannot move.
   std::deque<DecodedTensor> tensors_;
   std::map<std::string, const DecodedTensor*> by_path_;

@@ -148,6 +148,15 @@ absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
   return address;
 }
 
+bool SameSocket(const ListenAddress& a, const ListenAddress& b) {
+  if (a.unix_path.empty() != b.unix_path.empty()) return false;
+  if (a.unix_path.empty()) {
+    return a.host == b.host && a.port == b.port && a.port != 0;
+  }
+  return std::filesystem::path(a.unix_path).lexically_normal() ==
+         std::filesystem::path(b.unix_path).lexically_normal();
+}
+
 absl::Status CheckFree(const ListenAddress& address) {
   return address.unix_path.empty() ? CheckTcp(address) : CheckUnix(address);
 }

@@ -24,6 +24,10 @@ struct ListenAddress {
 // INVALID_ARGUMENT unless `text` is HOST:PORT or unix:PATH.
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);
 
+// Whether both would listen on the same socket. Port 0 is another one each
+// time.
+bool SameSocket(const ListenAddress& a, const ListenAddress& b);
+
 // FAILED_PRECONDITION, one line, if nobody can listen there now: the port is in
 // use, the host is not of this machine, somebody answers at the Unix path, or
 // something that is no socket lies there. Removes a socket file on which

@@ -18,16 +18,24 @@ namespace {
 
 // Length of the UTF-8 sequence at the start of `text`; 0 if it is none.
 size_t SequenceLength(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text.front());
+  const auto byte = [text](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  const int first = byte(0);
   size_t length = 0;
   if (first < 0x80) length = 1;
   if (first >= 0xc2 && first < 0xe0) length = 2;
   if (first >= 0xe0 && first < 0xf0) length = 3;
   if (first >= 0xf0 && first < 0xf5) length = 4;
-  if (length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
+    if ((byte(i) & 0xc0) != 0x80) return 0;
   }
+  // Overlong, a surrogate, overlong, beyond U+10FFFF.
+  const int second = byte(1);
+  if (first == 0xe0 && second < 0xa0) return 0;
+  if (first == 0xed && second >= 0xa0) return 0;
+  if (first == 0xf0 && second < 0x90) return 0;
+  if (first == 0xf4 && second >= 0x90) return 0;
   return length;
 }
 
@@ -117,10 +125,6 @@ void LogInfo(std::string_view event, std::initializer_list<LogField> fields) {
 void LogWarning(std::string_view event,
                 std::initializer_list<LogField> fields) {
   Log(spdlog::level::warn, "warning", event, fields);
-}
-
-void LogError(std::string_view event, std::initializer_list<LogField> fields) {
-  Log(spdlog::level::err, "error", event, fields);
 }
 
 }  // namespace lossd

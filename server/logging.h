@@ -31,8 +31,6 @@ void LogDebug(std::string_view event, std::initializer_list<LogField> fields);
 void LogInfo(std::string_view event, std::initializer_list<LogField> fields);
 // Degraded.
 void LogWarning(std::string_view event, std::initializer_list<LogField> fields);
-// Needs a human.
-void LogError(std::string_view event, std::initializer_list<LogField> fields);
 
 // `text` as a JSON string with its quotes; bytes that are not UTF-8 become
 // U+FFFD.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
+#include "server/catalog.h"
 #include "server/named_loss.h"
 #include "server/status_adapter.h"
 
@@ -185,12 +186,22 @@ LossParams TypedParams(const v1::Loss& loss) {
 absl::Status NoLoss(const v1::Loss& loss) {
   const auto& unknown = loss.GetReflection()->GetUnknownFields(loss);
   if (!unknown.empty()) {
-    const std::string number = absl::StrCat(unknown.field(0).number());
-    return NotServed("loss", absl::StrCat("field ", number),
-                     absl::StrCat("the loss of field ", number, " is"));
+    return NotServed({"loss", std::nullopt,
+                      absl::StrCat("field ", unknown.field(0).number()),
+                      "a loss of ListLosses"});
   }
   return InvalidField(
       {"loss", std::nullopt, "no loss", "a loss of ListLosses"});
+}
+
+// Options of a newer client. To ignore one would give another loss than it
+// wants.
+absl::Status CheckKnown(const Message& options, const std::string& path) {
+  const auto& unknown = options.GetReflection()->GetUnknownFields(options);
+  if (unknown.empty()) return absl::OkStatus();
+  return NotServed({path, std::nullopt,
+                    absl::StrCat("field ", unknown.field(0).number()),
+                    KnownOptions(*options.GetDescriptor())});
 }
 
 // Proto3 lets unknown numbers of an enum through.
@@ -212,6 +223,16 @@ absl::Status CheckEnums(const Message& options, const std::string& path) {
 
 }  // namespace
 
+std::string LossName(const v1::Loss& loss) {
+  if (loss.kind_case() == v1::Loss::KIND_NOT_SET) return "";
+  const FieldDescriptor* member =
+      loss.has_named()
+          ? Catalog::Get().Find(loss.named().name())
+          : loss.GetReflection()->GetOneofFieldDescriptor(
+                loss, v1::Loss::descriptor()->FindOneofByName("kind"));
+  return member != nullptr ? member->name() : "";
+}
+
 absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss) {
   if (loss.kind_case() == v1::Loss::KIND_NOT_SET) return NoLoss(loss);
   if (loss.has_named()) {
@@ -223,8 +244,9 @@ absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss) {
       *loss.GetReflection()->GetOneofFieldDescriptor(
           loss, v1::Loss::descriptor()->FindOneofByName("kind"));
   std::string path = absl::StrCat("loss.", member.name());
-  LOSSD_RETURN_IF_ERROR(
-      CheckEnums(loss.GetReflection()->GetMessage(loss, &member), path));
+  const Message& options = loss.GetReflection()->GetMessage(loss, &member);
+  LOSSD_RETURN_IF_ERROR(CheckKnown(options, path));
+  LOSSD_RETURN_IF_ERROR(CheckEnums(options, path));
   return DecodedLoss{TypedParams(loss), std::move(path)};
 }
 

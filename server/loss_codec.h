@@ -17,9 +17,14 @@ struct DecodedLoss {
   std::string options_path;
 };
 
+// Name of a loss, whether or not its options are fine; empty if there is none
+// or this server does not know it.
+std::string LossName(const v1::Loss& loss);
+
 // Options that are unset keep the library's defaults. INVALID_ARGUMENT for no
 // loss, an unknown name, option or enum value; UNIMPLEMENTED for a member of
-// the oneof that this server does not know. Ranges are the library's business.
+// the oneof, or an option, that only a newer server knows. Ranges are the
+// library's business.
 absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss);
 
 // The typed message with every option that has a value.

@@ -63,6 +63,7 @@ class Metrics {
     void Sent(size_t bytes);
     // The RPC's status; UNKNOWN if this is never called.
     void Finish(absl::StatusCode code) { code_ = code; }
+    absl::StatusCode code() const { return code_; }
 
    private:
     struct Counters;

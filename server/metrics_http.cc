@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <string_view>
 #include <thread>
 
@@ -38,8 +39,17 @@ int Reply(mg_connection* connection, int code, const char* phrase,
 
 }  // namespace
 
+// An exception must not go through civetweb, which is C.
 int MetricsHttp::Handle(mg_connection* connection, void* self) {
-  const MetricsHttp& server = *static_cast<const MetricsHttp*>(self);
+  try {
+    return static_cast<const MetricsHttp*>(self)->Answer(connection);
+  } catch (const std::exception& error) {
+    return Reply(connection, 500, "Internal Server Error", kTextType,
+                 absl::StrCat(error.what(), "\n"));
+  }
+}
+
+int MetricsHttp::Answer(mg_connection* connection) const {
   const mg_request_info& request = *mg_get_request_info(connection);
   const std::string_view method = request.request_method;
   const std::string_view path =
@@ -49,25 +59,30 @@ int MetricsHttp::Handle(mg_connection* connection, void* self) {
                  "only GET is served\n");
   }
   if (path == "/metrics") {
-    return Reply(connection, 200, "OK", kMetricsType, server.metrics_.Text());
+    return Reply(connection, 200, "OK", kMetricsType, metrics_());
   }
   if (path == "/healthz") {
-    return server.serving_
-               ? Reply(connection, 200, "OK", kTextType, "serving\n")
-               : Reply(connection, 503, "Service Unavailable", kTextType,
-                       "not serving\n");
+    return serving_ ? Reply(connection, 200, "OK", kTextType, "serving\n")
+                    : Reply(connection, 503, "Service Unavailable", kTextType,
+                            "not serving\n");
   }
   return Reply(connection, 404, "Not Found", kTextType,
                "only /metrics and /healthz are served\n");
 }
 
 absl::StatusOr<std::unique_ptr<MetricsHttp>> MetricsHttp::Start(
-    const ListenAddress& address, const Metrics& metrics) {
+    const ListenAddress& address, std::function<std::string()> metrics) {
   LOSSD_RETURN_IF_ERROR(CheckFree(address));
-  std::unique_ptr<MetricsHttp> server(new MetricsHttp(metrics));
-  // A scraper and a probe at a time; more wait.
-  std::array<const char*, 5> options = {"listening_ports", address.text.c_str(),
-                                        "num_threads", "2", nullptr};
+  std::unique_ptr<MetricsHttp> server(new MetricsHttp(std::move(metrics)));
+  // A scraper and a probe at a time are usual. The others are for connections
+  // that say nothing, each of which has a thread until its time is over.
+  std::array<const char*, 7> options = {"listening_ports",
+                                        address.text.c_str(),
+                                        "num_threads",
+                                        "8",
+                                        "request_timeout_ms",
+                                        "2000",
+                                        nullptr};
   mg_callbacks callbacks = {};
   callbacks.log_message = Log;
   server->context_ = mg_start(&callbacks, server.get(), options.data());

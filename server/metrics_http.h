@@ -4,12 +4,13 @@
 #define LOSSD_SERVER_METRICS_HTTP_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "server/listen_address.h"
-#include "server/metrics.h"
 
 struct mg_connection;
 struct mg_context;
@@ -19,10 +20,10 @@ namespace lossd {
 // Serves GET /metrics, and /healthz with 200 while serving and else 503.
 class MetricsHttp {
  public:
-  // FAILED_PRECONDITION, one line, if it cannot listen there. `metrics` must
-  // outlive the result. Not serving at first.
+  // FAILED_PRECONDITION, one line, if it cannot listen there. `metrics` gives
+  // the text of /metrics, on any thread. Not serving at first.
   static absl::StatusOr<std::unique_ptr<MetricsHttp>> Start(
-      const ListenAddress& address, const Metrics& metrics);
+      const ListenAddress& address, std::function<std::string()> metrics);
   ~MetricsHttp();
   MetricsHttp(const MetricsHttp&) = delete;
   MetricsHttp& operator=(const MetricsHttp&) = delete;
@@ -33,10 +34,12 @@ class MetricsHttp {
   const std::string& address() const { return address_; }
 
  private:
-  explicit MetricsHttp(const Metrics& metrics) : metrics_(metrics) {}
+  explicit MetricsHttp(std::function<std::string()> metrics)
+      : metrics_(std::move(metrics)) {}
   static int Handle(mg_connection* connection, void* self);
+  int Answer(mg_connection* connection) const;
 
-  const Metrics& metrics_;
+  const std::function<std::string()> metrics_;
   std::atomic<bool> serving_ = false;
   std::string address_;
   std::string host_;

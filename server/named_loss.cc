@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/core/status_macros.h"
@@ -33,15 +34,6 @@ std::string KnownLosses() {
                              info.aliases(0).size() < info.name().size();
                          out->append(has_short ? info.aliases(0) : info.name());
                        });
-}
-
-std::string KnownOptions(const google::protobuf::Descriptor& loss) {
-  std::vector<std::string> names;
-  names.reserve(static_cast<size_t>(loss.field_count()));
-  for (int i = 0; i < loss.field_count(); ++i) {
-    names.push_back(loss.field(i)->name());
-  }
-  return names.empty() ? "no options" : absl::StrJoin(names, ", ");
 }
 
 std::string TextOf(const Value& value) {
@@ -70,8 +62,11 @@ std::optional<std::string> SetEnum(const Value& value,
   const v1::OptionInfo& info = field.options().GetExtension(v1::option);
   const EnumDescriptor& type = *field.enum_type();
   for (int i = 0; i < type.value_count(); ++i) {
+    // Number 0 says that nothing was given.
     if (value.kind_case() == Value::kStringValue &&
-        value.string_value() == ShortName(*type.value(i))) {
+        type.value(i)->number() != 0 &&
+        absl::EqualsIgnoreCase(value.string_value(),
+                               ShortName(*type.value(i)))) {
       loss->GetReflection()->SetEnum(loss, &field, type.value(i));
       return std::nullopt;
     }
@@ -112,6 +107,15 @@ absl::Status SetOption(const std::string& name, const Value& value,
 }
 
 }  // namespace
+
+std::string KnownOptions(const google::protobuf::Descriptor& loss) {
+  std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(loss.field_count()));
+  for (int i = 0; i < loss.field_count(); ++i) {
+    names.push_back(loss.field(i)->name());
+  }
+  return names.empty() ? "no options" : absl::StrJoin(names, ", ");
+}
 
 absl::StatusOr<v1::Loss> ResolveNamedLoss(const v1::NamedLoss& named) {
   const FieldDescriptor* member = Catalog::Get().Find(named.name());

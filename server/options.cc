@@ -18,6 +18,8 @@ constexpr int64_t kMinMessageBytes = 1024;
 constexpr int64_t kMaxMessageBytes = int64_t{1} << 30;
 constexpr int64_t kMaxItems = 1'000'000;
 constexpr double kMaxSeconds = 3600;
+// CLI11 takes an empty environment variable for none.
+constexpr char kOff[] = "off";
 
 // CLI11 wants an empty text for "fine".
 std::string CheckListen(const std::string& text) {
@@ -25,7 +27,7 @@ std::string CheckListen(const std::string& text) {
 }
 
 std::string CheckMetricsListen(const std::string& text) {
-  if (text.empty()) return "";
+  if (text.empty() || text == kOff) return "";
   const absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
   if (!address.ok()) return std::string(address.status().message());
   return address->unix_path.empty() ? "" : "only HOST:PORT serves metrics";
@@ -51,14 +53,16 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
       ->capture_default_str();
   // With expected(0, 1), and without a default that CLI11 knows, it takes
   // "--metrics_listen=" for empty rather than for a mistake.
-  app.add_option("--metrics_listen", options.metrics_listen,
-                 absl::StrCat("HOST:PORT of /metrics and /healthz, default ",
-                              options.metrics_listen, "; empty: off"))
+  app.add_option(
+         "--metrics_listen", options.metrics_listen,
+         absl::StrCat("HOST:PORT of /metrics and /healthz, default ",
+                      options.metrics_listen, "; ", kOff, " or empty: off"))
       ->envname("LOSSD_METRICS_LISTEN")
       ->expected(0, 1)
       ->check(CheckMetricsListen);
   app.add_option("--threads", options.threads,
-                 "threads that compute; 0: as many as CPUs may be used")
+                 "threads that compute, at most as many as CPUs may be used; "
+                 "0: as many")
       ->envname("LOSSD_THREADS")
       ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();
@@ -104,6 +108,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc,
   app.set_version_flag("--version", absl::StrCat("lossd ", kVersion));
   try {
     app.parse(argc, argv);
+    std::string& metrics_listen = result.options.metrics_listen;
+    if (metrics_listen == kOff) metrics_listen.clear();
   } catch (const CLI::CallForVersion& version) {
     result.text = absl::StrCat(version.what(), "\n");
   } catch (const CLI::CallForHelp&) {

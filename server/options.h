@@ -16,7 +16,7 @@ struct ServerOptions {
   std::vector<std::string> listen = {"127.0.0.1:50051"};
   // Where /metrics and /healthz are served, "HOST:PORT"; empty: nowhere.
   std::string metrics_listen = "127.0.0.1:9464";
-  // Threads that compute; 0: as many as CPUs may be used.
+  // Threads that compute, at most as many as CPUs may be used; 0: as many.
   int threads = 0;
   // Largest request and reply.
   int64_t max_message_bytes = int64_t{256} << 20;

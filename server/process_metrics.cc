@@ -3,7 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -27,8 +27,11 @@ prometheus::MetricFamily Family(const char* name, const char* help,
 std::vector<double> Stat() {
   std::ifstream file("/proc/self/stat");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const size_t name_end = text.rfind(')');
+  // The file cannot be read while no descriptor is free.
+  if (name_end == std::string::npos) return {};
   constexpr size_t kToField4 = 4;
-  std::istringstream numbers(text.substr(text.rfind(')') + kToField4));
+  std::istringstream numbers(text.substr(name_end + kToField4));
   return {std::istream_iterator<double>(numbers), {}};
 }
 
@@ -47,12 +50,14 @@ double BootTime() {
 
 double OpenDescriptors() {
   std::error_code error;
-  const std::filesystem::directory_iterator folder("/proc/self/fd", error);
-  if (error) return 0;
+  std::filesystem::directory_iterator entry("/proc/self/fd", error);
+  int count = 0;
+  while (!error && entry != std::filesystem::directory_iterator()) {
+    ++count;
+    entry.increment(error);
+  }
   // One of them is the iterator's own.
-  return static_cast<double>(
-             std::distance(begin(folder), std::filesystem::end(folder))) -
-         1;
+  return std::max(0, count - 1);
 }
 
 }  // namespace

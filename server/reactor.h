@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
+
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define LOSSD_THREAD_SANITIZER 1
@@ -21,23 +23,42 @@ void __tsan_release(void* address);
 
 namespace lossd {
 
-// The base of all streaming reactors. gRPC orders each operation before the
-// reaction to it, but the library is not instrumented, so that the thread
-// sanitizer has to be told. A derived class overrides ReadDone, Cancelled and
-// Done, which are gRPC's OnReadDone, OnCancel and OnDone.
+// What the client of a call that is over got to know, if the server ended it
+// with `sent`. gRPC calls every call cancelled whose status it did not send:
+// the client went away, its deadline passed (a little before it passes here, so
+// the two cannot be told apart), or gRPC itself refused the message, with a
+// code that it tells only the client. To be asked in OnDone.
+inline absl::StatusCode CodeReceived(const grpc::CallbackServerContext& call,
+                                     absl::StatusCode sent) {
+  return call.IsCancelled() ? absl::StatusCode::kCancelled : sent;
+}
+
+// gRPC orders each operation before the reaction to it, but the library is not
+// instrumented, so that the thread sanitizer has to be told: the first function
+// goes before an operation of a reactor, the second begins a reaction.
+#ifdef LOSSD_THREAD_SANITIZER
+inline void ReleaseToGrpc(void* reactor) { __tsan_release(reactor); }
+inline void AcquireFromGrpc(void* reactor) { __tsan_acquire(reactor); }
+#else
+inline void ReleaseToGrpc(void* /*reactor*/) {}
+inline void AcquireFromGrpc(void* /*reactor*/) {}
+#endif
+
+// The base of all streaming reactors. A derived class overrides ReadDone,
+// Cancelled and Done, which are gRPC's OnReadDone, OnCancel and OnDone.
 template <class Request, class Response>
 class Reactor : public grpc::ServerBidiReactor<Request, Response> {
  public:
   void OnReadDone(bool ok) final {
-    Acquire();
+    AcquireFromGrpc(this);
     ReadDone(ok);
   }
   void OnCancel() final {
-    Acquire();
+    AcquireFromGrpc(this);
     Cancelled();
   }
   void OnDone() final {
-    Acquire();
+    AcquireFromGrpc(this);
     Done();
   }
 
@@ -51,26 +72,17 @@ class Reactor : public grpc::ServerBidiReactor<Request, Response> {
 
   // The base class's functions, to be called instead of them.
   void Read(Request* message) {
-    Release();
+    ReleaseToGrpc(this);
     this->StartRead(message);
   }
   void WriteAndFinish(const Response* message) {
-    Release();
+    ReleaseToGrpc(this);
     this->StartWriteAndFinish(message, grpc::WriteOptions(), grpc::Status::OK);
   }
   void End(grpc::Status status) {
-    Release();
+    ReleaseToGrpc(this);
     this->Finish(std::move(status));
   }
-
- private:
-#ifdef LOSSD_THREAD_SANITIZER
-  void Acquire() { __tsan_acquire(this); }
-  void Release() { __tsan_release(this); }
-#else
-  void Acquire() {}
-  void Release() {}
-#endif
 };
 
 using RawReactor = Reactor<grpc::ByteBuffer, grpc::ByteBuffer>;

@@ -37,7 +37,8 @@ absl::StatusOr<std::vector<ListenAddress>> ParseAll(
     absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
     if (!address.ok()) return address.status();
     // gRPC would take a Unix path away from itself.
-    if (std::count(texts.begin(), texts.end(), text) > 1) {
+    for (const ListenAddress& other : addresses) {
+      if (!SameSocket(*address, other)) continue;
       return absl::InvalidArgumentError(
           absl::StrCat("cannot listen on ", text, " twice"));
     }
@@ -65,14 +66,17 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       ParseAll(options.listen);
   if (!listen.ok()) return listen.status();
   LOSSD_RETURN_IF_ERROR(CheckAllFree(*listen));
-  const int threads = options.threads > 0 ? options.threads : CpuBudget();
+  const int budget = CpuBudget();
+  // More threads than CPUs wait for each other at the end of every pass.
+  const int threads =
+      options.threads > 0 ? std::min(options.threads, budget) : budget;
   std::unique_ptr<Server> server(new Server(options, threads));
   if (!options.metrics_listen.empty()) {
     const absl::StatusOr<ListenAddress> address =
         ParseListenAddress(options.metrics_listen);
     if (!address.ok()) return address.status();
-    absl::StatusOr<std::unique_ptr<MetricsHttp>> http =
-        MetricsHttp::Start(*address, server->metrics_);
+    absl::StatusOr<std::unique_ptr<MetricsHttp>> http = MetricsHttp::Start(
+        *address, [&metrics = server->metrics_] { return metrics.Text(); });
     if (!http.ok()) return http.status();
     server->http_ = *std::move(http);
   }
@@ -89,6 +93,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
                       {"listen", server->addresses_},
                       {"metrics_listen", server->metrics_address()},
                       {"threads", threads},
+                      {"threads_wanted", options.threads},
+                      {"cpu_budget", budget},
                       {"simd", std::string(SimdTarget())},
                       {"numerics_version", std::string(NumericsVersion())},
                       {"max_message_bytes", options.max_message_bytes},

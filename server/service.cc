@@ -17,23 +17,72 @@ namespace {
 // The place of Compute among the service's methods.
 constexpr int kCompute = 0;
 
+// Of the other methods' messages, which are empty: room for fields of newer
+// clients. They are parsed on gRPC's own threads, which must not take long.
+constexpr size_t kMaxEmptyMessage = 4096;
+
 // Answers UNIMPLEMENTED without reading anything.
 template <class Request, class Response>
 class RefusingReactor final : public Reactor<Request, Response> {
  public:
-  RefusingReactor(Metrics& metrics, Metrics::Method method,
-                  const std::string& text)
-      : rpc_(metrics, method) {
-    const absl::Status status = absl::UnimplementedError(text);
-    rpc_.Finish(status.code());
-    this->End(ToGrpcStatus(status));
+  RefusingReactor(const grpc::CallbackServerContext& call, Metrics& metrics,
+                  Metrics::Method method, const std::string& text)
+      : call_(call), rpc_(metrics, method) {
+    this->End(ToGrpcStatus(absl::UnimplementedError(text)));
   }
 
  private:
-  void Done() override { delete this; }
+  void Done() override {
+    rpc_.Finish(CodeReceived(call_, absl::StatusCode::kUnimplemented));
+    delete this;
+  }
 
+  const grpc::CallbackServerContext& call_;
   Metrics::Rpc rpc_;
 };
+
+// One call of a unary method, answered at once.
+class UnaryReactor final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryReactor(const grpc::CallbackServerContext& call, Metrics& metrics,
+               Metrics::Method method)
+      : call_(call), rpc_(metrics, method) {}
+
+  void Answer(size_t received, const absl::Status& status, size_t sent) {
+    rpc_.Received(received);
+    rpc_.Sent(sent);
+    rpc_.Finish(status.code());
+    ReleaseToGrpc(this);
+    Finish(ToGrpcStatus(status));
+  }
+
+ private:
+  void OnDone() override {
+    AcquireFromGrpc(this);
+    rpc_.Finish(CodeReceived(call_, rpc_.code()));
+    delete this;
+  }
+
+  const grpc::CallbackServerContext& call_;
+  Metrics::Rpc rpc_;
+};
+
+template <class Request>
+absl::Status CheckEmptyRequest(const grpc::ByteBuffer& body) {
+  const std::string& name = Request::descriptor()->full_name();
+  if (body.Length() > kMaxEmptyMessage) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("got ", body.Length(), " bytes, allowed: at most ",
+                     kMaxEmptyMessage, " for a ", name));
+  }
+  grpc::ByteBuffer unread = body;
+  Request request;
+  if (grpc::SerializationTraits<Request>::Deserialize(&unread, &request).ok()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("the ", body.Length(), " bytes received are no ", name));
+}
 
 // Replies with `response` to a message that is a Request. gRPC's typed handlers
 // would answer one that is not with UNIMPLEMENTED and no text.
@@ -43,27 +92,15 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
                                 const grpc::ByteBuffer& body,
                                 const Response& response,
                                 grpc::ByteBuffer* reply) {
-  Metrics::Rpc rpc(metrics, method);
-  rpc.Received(body.Length());
-  grpc::ByteBuffer unread = body;
-  Request request;
+  auto* reactor = new UnaryReactor(*call, metrics, method);
+  absl::Status status = CheckEmptyRequest<Request>(body);
   bool own = false;
-  absl::Status status;
-  if (!grpc::SerializationTraits<Request>::Deserialize(&unread, &request)
+  if (status.ok() &&
+      !grpc::SerializationTraits<Response>::Serialize(response, reply, &own)
            .ok()) {
-    status = absl::InvalidArgumentError(
-        absl::StrCat("the ", body.Length(), " bytes received are no ",
-                     Request::descriptor()->full_name()));
-  } else if (!grpc::SerializationTraits<Response>::Serialize(response, reply,
-                                                             &own)
-                  .ok()) {
     status = absl::InternalError("the reply could not be serialized");
-  } else {
-    rpc.Sent(reply->Length());
   }
-  rpc.Finish(status.code());
-  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  reactor->Finish(ToGrpcStatus(status));
+  reactor->Answer(body.Length(), status, status.ok() ? reply->Length() : 0);
   return reactor;
 }
 
@@ -95,10 +132,10 @@ LossServiceImpl::LossServiceImpl(const ComputeContext& context)
 }
 
 grpc::ServerBidiReactor<v1::ComputeStreamRequest, v1::ComputeStreamResponse>*
-LossServiceImpl::ComputeStream(grpc::CallbackServerContext* /*call*/) {
+LossServiceImpl::ComputeStream(grpc::CallbackServerContext* call) {
   return new RefusingReactor<v1::ComputeStreamRequest,
                              v1::ComputeStreamResponse>(
-      context_.metrics, Metrics::Method::kComputeStream,
+      *call, context_.metrics, Metrics::Method::kComputeStream,
       absl::StrCat("ComputeStream is not served by lossd ", kVersion,
                    ": use Compute"));
 }
@@ -122,7 +159,7 @@ grpc::ServerUnaryReactor* LossServiceImpl::GetServerInfo(
 grpc::ServerGenericBidiReactor* UnknownMethodService::CreateReactor(
     grpc::GenericCallbackServerContext* call) {
   return new RefusingReactor<grpc::ByteBuffer, grpc::ByteBuffer>(
-      metrics_, Metrics::Method::kOther,
+      *call, metrics_, Metrics::Method::kOther,
       absl::StrCat("method ", CutText(call->method(), 200),
                    " is not served by lossd ", kVersion,
                    ", which serves lossd.v1.LossService"));

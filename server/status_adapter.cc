@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "server/error_details.h"
 #include "server/version.h"
 
 namespace lossd {
@@ -17,10 +20,52 @@ constexpr size_t kMaxField = 200;
 constexpr size_t kMaxGot = 100;
 constexpr size_t kMaxAllowed = 300;
 
-std::string TextOf(const absl::Status& status) {
-  if (status.ok()) return "";
-  if (status.message().empty()) return absl::StatusCodeToString(status.code());
-  return CutText(std::string(status.message()), kMaxMessage);
+struct Texts {
+  std::string message;
+  std::optional<FieldViolation> violation;
+};
+
+Texts TextsOf(const absl::Status& status) {
+  if (status.ok()) return {};
+  if (status.message().empty()) {
+    return {absl::StatusCodeToString(status.code()), std::nullopt};
+  }
+  Texts texts{std::string(status.message()), ViolationOf(status)};
+  if (std::optional<FieldViolation>& violation = texts.violation) {
+    const std::string whole = Describe(*violation);
+    violation->field = CutText(std::move(violation->field), kMaxField);
+    violation->got = CutText(std::move(violation->got), kMaxGot);
+    violation->allowed = CutText(std::move(violation->allowed), kMaxAllowed);
+    // Or a long name would leave no room for what is allowed.
+    texts.message =
+        absl::StrReplaceAll(texts.message, {{whole, Describe(*violation)}});
+  }
+  texts.message = CutText(std::move(texts.message), kMaxMessage);
+  return texts;
+}
+
+// The lossd.v1.Status of the trailer; empty if it would say nothing more.
+std::string DetailsOf(const absl::Status& status, const Texts& texts) {
+  v1::Status trailer;
+  if (absl::IsInvalidArgument(status) && texts.violation) {
+    v1::BadRequest bad_request;
+    auto& violation = *bad_request.add_field_violations();
+    violation.set_field(texts.violation->field);
+    violation.set_description(texts.message);
+    google::protobuf::Any& detail = *trailer.add_details();
+    detail.set_type_url(absl::StrCat(kGoogleRpc, "BadRequest"));
+    detail.set_value(bad_request.SerializeAsString());
+  }
+  status.ForEachPayload([&trailer](auto url, const absl::Cord& payload) {
+    if (!absl::StartsWith(url, kGoogleRpc)) return;
+    google::protobuf::Any& detail = *trailer.add_details();
+    detail.set_type_url(std::string(url));
+    detail.set_value(std::string(payload));
+  });
+  if (trailer.details().empty()) return "";
+  trailer.set_code(static_cast<int32_t>(status.code()));
+  trailer.set_message(texts.message);
+  return trailer.SerializeAsString();
 }
 
 }  // namespace
@@ -35,34 +80,33 @@ std::string CutText(std::string text, size_t limit) {
 }
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), TextOf(status)};
+  const Texts texts = TextsOf(status);
+  return {static_cast<grpc::StatusCode>(status.code()), texts.message,
+          DetailsOf(status, texts)};
 }
 
 v1::ItemStatus ToItemStatus(const absl::Status& status) {
+  const Texts texts = TextsOf(status);
   v1::ItemStatus item;
   item.set_code(static_cast<int32_t>(status.code()));
-  item.set_message(TextOf(status));
-  std::optional<FieldViolation> violation = ViolationOf(status);
-  if (violation) {
+  item.set_message(texts.message);
+  if (texts.violation) {
     v1::FieldViolation* wire = item.add_violations();
-    wire->set_field(CutText(std::move(violation->field), kMaxField));
-    if (violation->index) wire->set_index(*violation->index);
-    wire->set_got(CutText(std::move(violation->got), kMaxGot));
-    wire->set_allowed(CutText(std::move(violation->allowed), kMaxAllowed));
+    wire->set_field(texts.violation->field);
+    if (texts.violation->index) wire->set_index(*texts.violation->index);
+    wire->set_got(texts.violation->got);
+    wire->set_allowed(texts.violation->allowed);
   }
   return item;
 }
 
-absl::Status NotServed(const std::string& field, const std::string& got,
-                       const std::string& what) {
-  const std::string reason =
-      absl::StrCat(what, " not served by lossd ", kVersion);
-  const absl::Status invalid = InvalidField({field, std::nullopt, got, reason});
-  absl::Status status(absl::StatusCode::kUnimplemented,
-                      absl::StrCat(field, ": ", reason));
-  invalid.ForEachPayload([&status](auto type, const absl::Cord& payload) {
-    status.SetPayload(type, payload);
-  });
+absl::Status NotServed(const FieldViolation& violation) {
+  absl::Status status = absl::UnimplementedError(absl::StrCat(
+      "not served by lossd ", kVersion, ": ", Describe(violation)));
+  InvalidField(violation).ForEachPayload(
+      [&status](auto type, const absl::Cord& payload) {
+        status.SetPayload(type, payload);
+      });
   return status;
 }
 

@@ -17,16 +17,19 @@ namespace lossd {
 // At most `limit` bytes of `text`, without half a character at the end.
 std::string CutText(std::string text, size_t limit);
 
-// Same code; never without text unless OK, at most 1024 bytes of it.
+// Same code; never without text unless OK, at most 1024 bytes of it. What
+// error_details.h and violations say besides goes into the trailer
+// grpc-status-details-bin, as a lossd.v1.Status.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // Code, text and violations of one item, within the limits status.proto gives.
+// Of a long violation, field and what was given are cut rather than what is
+// allowed.
 v1::ItemStatus ToItemStatus(const absl::Status& status);
 
-// UNIMPLEMENTED, naming the field and this server's version; carries the
-// violation. `what` is not served: "arenas are".
-absl::Status NotServed(const std::string& field, const std::string& got,
-                       const std::string& what);
+// UNIMPLEMENTED, saying that this version of lossd does not serve what was
+// given; carries the violation.
+absl::Status NotServed(const FieldViolation& violation);
 
 }  // namespace lossd
 

@@ -1,5 +1,6 @@
 #include "server/tensor_codec.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,6 +14,21 @@
 
 namespace lossd {
 namespace {
+
+// Whether a list may hold this integer for a tensor of T. Unlike a fraction, it
+// was not meant to be rounded.
+template <class T>
+bool Holds(int64_t number) {
+  if constexpr (std::is_floating_point_v<T>) {
+    const auto bits = static_cast<uint64_t>(number);
+    const uint64_t magnitude = number < 0 ? 0 - bits : bits;
+    return magnitude == 0 || magnitude >> std::countr_zero(magnitude) >>
+                                     std::numeric_limits<T>::digits ==
+                                 0;
+  }
+  return number >= static_cast<int64_t>(std::numeric_limits<T>::lowest()) &&
+         number <= static_cast<int64_t>(std::numeric_limits<T>::max());
+}
 
 // Whether a list may hold this number for a tensor of T.
 template <class T>
@@ -29,6 +45,9 @@ bool Holds(double number) {
   return std::trunc(number) == number && number >= kMinimum &&
          number < kMaximum + 1;
 }
+
+std::string TextOf(double number) { return NumberText(number); }
+std::string TextOf(int64_t number) { return absl::StrCat(number); }
 
 template <class T>
 void AppendValues(std::span<const std::byte> data, v1::DoubleList* list) {
@@ -67,13 +86,13 @@ absl::Status DecodedTensor::Convert(std::span<const From> numbers,
                                     const std::string& path) {
   converted_.resize(numbers.size() * sizeof(To));
   for (size_t i = 0; i < numbers.size(); ++i) {
-    const double number = static_cast<double>(numbers[i]);
-    if (!Holds<To>(number)) {
+    if (!Holds<To>(numbers[i])) {
       return InvalidField(
           {absl::StrCat(path, ".", storage_), static_cast<int64_t>(i),
-           NumberText(number),
+           TextOf(numbers[i]),
            absl::StrCat("a number that ", std::string(NameOf(view_.dtype)),
-                        " can hold")});
+                        " can hold",
+                        std::is_integral_v<From> ? " exactly" : "")});
     }
     const To converted = static_cast<To>(numbers[i]);
     std::memcpy(converted_.data() + i * sizeof(To), &converted, sizeof(To));
@@ -144,7 +163,8 @@ absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
            static_cast<size_t>(tensor.int_values().values_size())},
           path);
     case v1::Tensor::kArena:
-      return NotServed(absl::StrCat(path, ".arena"), "an arena", "arenas are");
+      return NotServed({absl::StrCat(path, ".arena"), std::nullopt, "an arena",
+                        "data, values or int_values"});
     case v1::Tensor::STORAGE_NOT_SET:
       break;
   }

@@ -16,6 +16,9 @@ using Doubles = std::vector<double>;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+// Field 500, an empty message.
+std::string OfTheFuture() { return {"\xa2\x1f\0", 3}; }
+
 }  // namespace
 
 std::vector<BadItem> BadOptionalInputs() {
@@ -266,10 +269,17 @@ std::vector<BadItem> BadLosses() {
   table.Add(
       "named_kind_unknown", Named("bce"),
       [](Item item) {
-        OptionOf(item, "prediction_kind").set_string_value("logits");
+        OptionOf(item, "prediction_kind").set_string_value("logit");
       },
-      "loss.named.options.prediction_kind", "'logits'",
-      "LOGITS, PROBABILITIES");
+      "loss.named.options.prediction_kind", "'logit'", "LOGITS, PROBABILITIES");
+  table.Add(
+      "named_kind_unspecified", Named("kld"),
+      [](Item item) {
+        OptionOf(item, "prediction_kind").set_string_value("LOGITS");
+        OptionOf(item, "target_kind").set_string_value("UNSPECIFIED");
+      },
+      "loss.named.options.target_kind", "'UNSPECIFIED'",
+      "PROBABILITIES, LOG_PROBABILITIES");
   table.Add(
       "named_ignore_index_with_fraction", Named("scce"),
       [](Item item) { OptionOf(item, "ignore_index").set_number_value(0.5); },
@@ -283,57 +293,68 @@ std::vector<BadItem> ItemsNotServed() {
   constexpr auto kCode = grpc::UNIMPLEMENTED;
   table.Add(
       "loss_of_the_future", GoodMse(),
+      [](Item item) { item.mutable_loss()->ParseFromString(OfTheFuture()); },
+      "loss", "field 500", "ListLosses", kCode);
+  table.Add(
+      "option_of_the_future", GoodHuber(),
       [](Item item) {
-        // Field 500, an empty message.
-        item.mutable_loss()->ParseFromString("\xa2\x1f" + std::string(1, '\0'));
+        item.mutable_loss()->mutable_huber()->ParseFromString(OfTheFuture());
       },
-      "loss", "field 500", "by lossd ", kCode);
+      "loss.huber", "field 500", "delta", kCode);
+  table.Add(
+      "first_option_of_the_future", GoodMse(),
+      [](Item item) {
+        item.mutable_loss()->mutable_mean_squared_error()->ParseFromString(
+            OfTheFuture());
+      },
+      "loss.mean_squared_error", "field 500", "no options", kCode);
   table.Add(
       "arena_of_predictions", GoodMse(),
       [](Item item) {
         item.mutable_predictions()->mutable_arena()->set_id("0123");
       },
-      "predictions.arena", "an arena", "arenas", kCode);
+      "predictions.arena", "an arena", "data, values or int_values", kCode);
   table.Add(
       "arena_of_mask", GoodMse(),
       [](Item item) { item.mutable_mask()->mutable_arena(); }, "mask.arena",
-      "an arena", "arenas", kCode);
+      "an arena", "data, values or int_values", kCode);
   table.Add(
       "arena_of_class_weights", GoodCce(),
       [](Item item) {
         (*item.mutable_extra_inputs())["class_weights"].mutable_arena();
       },
-      "extra_inputs.class_weights.arena", "an arena", "arenas", kCode);
+      "extra_inputs.class_weights.arena", "an arena",
+      "data, values or int_values", kCode);
   table.Add(
       "gradient_to_arena", GoodMse(),
       [](Item item) { item.mutable_outputs()->mutable_gradient_to(); },
-      "outputs.gradient_to", "an arena", "arenas", kCode);
+      "outputs.gradient_to", "an arena", "unset", kCode);
   table.Add(
       "row_losses_to_arena", GoodMse(),
       [](Item item) { item.mutable_outputs()->mutable_row_losses_to(); },
-      "outputs.row_losses_to", "an arena", "arenas", kCode);
+      "outputs.row_losses_to", "an arena", "unset", kCode);
   table.Add(
       "extra_gradients_to_arena", GoodMse(),
       [](Item item) {
         (*item.mutable_outputs()->mutable_extra_gradients_to())["x"];
       },
-      "outputs.extra_gradients_to", "an arena", "arenas", kCode);
+      "outputs.extra_gradients_to", "an arena", "unset", kCode);
   table.Add(
       "semantics_of_pytorch", GoodMse(),
       [](Item item) { item.set_semantics(v1::SEMANTICS_PYTORCH); }, "semantics",
-      "SEMANTICS_PYTORCH", "SEMANTICS_STRICT", kCode);
+      "PYTORCH", "STRICT", kCode);
   table.Add(
       "semantics_of_keras", GoodMse(),
       [](Item item) { item.set_semantics(v1::SEMANTICS_KERAS); }, "semantics",
-      "SEMANTICS_KERAS", "SEMANTICS_STRICT", kCode);
+      "KERAS", "STRICT", kCode);
   table.Add(
       "semantics_unknown", GoodMse(),
       [](Item item) { item.set_semantics(static_cast<v1::Semantics>(33)); },
-      "semantics", "33", "SEMANTICS_STRICT", kCode);
+      "semantics", "33", "STRICT", kCode);
   table.Add(
       "reduction_unknown", GoodMse(),
       [](Item item) { item.set_reduction(static_cast<v1::Reduction>(33)); },
-      "reduction", "33", "by lossd ", kCode);
+      "reduction", "33", "NONE, SUM, MEAN", kCode);
   return std::move(table).rows();
 }
 

@@ -141,6 +141,35 @@ TEST_F(BadRequestTest, MoreItemsThanTheLimit) {
                 grpc::RESOURCE_EXHAUSTED, "items: got 5, allowed: at most 4");
 }
 
+// What is in them would be refused with another code.
+TEST_F(BadRequestTest, ItemsAreCountedBeforeTheyAreParsed) {
+  std::string items;
+  for (int i = 0; i <= kMaxItems; ++i) items += "\x12\x01\xff";
+  ExpectRefused(kCompute, {items}, grpc::RESOURCE_EXHAUSTED,
+                "items: got 5, allowed: at most 4");
+  // Not counted: as many bytes that are no message.
+  ExpectRefused(kCompute, {items + "\x12\x7f"}, grpc::INVALID_ARGUMENT,
+                "the 17 bytes received are no lossd.v1.ComputeRequest");
+}
+
+TEST_F(BadRequestTest, DetailsAreInTheTrailer) {
+  v1::ComputeRequest pinned;
+  pinned.set_numerics_version("another");
+  for (const auto& [request, detail] :
+       {std::pair(pinned, "ErrorInfo"),
+        std::pair(Items(kMaxItems + 1), "QuotaFailure")}) {
+    const grpc::Status status =
+        server_.Send(kCompute, {request.SerializeAsString()}).status;
+    v1::Status details;
+    ASSERT_TRUE(details.ParseFromString(status.error_details()));
+    EXPECT_EQ(details.code(), status.error_code());
+    EXPECT_EQ(details.message(), status.error_message());
+    ASSERT_EQ(details.details_size(), 1);
+    EXPECT_EQ(details.details(0).type_url(),
+              std::string("type.googleapis.com/google.rpc.") + detail);
+  }
+}
+
 TEST_F(BadRequestTest, MessageBeyondTheLimit) {
   v1::ComputeRequest request;
   *request.add_items() = Mse((kMaxBytes - 100) / 8);

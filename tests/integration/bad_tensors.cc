@@ -222,6 +222,25 @@ std::vector<BadItem> BadLists() {
         item.mutable_targets()->set_dtype(v1::DTYPE_INT32);
       },
       "targets.int_values[1]", "2147483648", "INT32");
+  for (const auto& [name, dtype, number] :
+       {std::tuple("above", v1::DTYPE_FLOAT32, (int64_t{1} << 24) + 1),
+        std::tuple("below", v1::DTYPE_FLOAT32, -(int64_t{1} << 24) - 1),
+        std::tuple("above_double", v1::DTYPE_FLOAT64, (int64_t{1} << 53) + 1),
+        std::tuple("largest", v1::DTYPE_FLOAT64,
+                   std::numeric_limits<int64_t>::max())}) {
+    table.Add(
+        std::string("integer_between_floats_") + name, GoodMse(),
+        [dtype = dtype, number = number](Item item) {
+          *item.mutable_predictions() = Values({1, 2, 3});
+          auto* list = item.mutable_targets()->mutable_int_values();
+          list->add_values(std::numeric_limits<int64_t>::min());
+          list->add_values(int64_t{1} << 62);
+          list->add_values(number);
+          item.mutable_targets()->clear_shape();
+          item.mutable_targets()->set_dtype(dtype);
+        },
+        "targets.int_values[2]", std::to_string(number), " can hold exactly");
+  }
   table.Add(
       "mask_of_two", GoodMse(),
       [](Item item) {
@@ -258,7 +277,7 @@ std::vector<BadItem> BadElements() {
   table.Add(
       "label_one_based", GoodScce(),
       [](v1::LossItem& item) {
-        item.mutable_targets()->mutable_data()->replace(8, 1, "\x03");
+        item.mutable_targets()->mutable_data()->at(8) = 3;
       },
       "targets.data[1]", "label 3", "0-based");
   table.Add(

@@ -38,11 +38,19 @@ TEST_F(BatchTest, ThousandItemsAreAThousandCallsOfTheLibrary) {
   for (size_t i = 0; i < 1000; ++i) *request.add_items() = ItemOf(Small(i));
   const v1::ComputeResponse response = server_.Compute(request);
   EXPECT_EQ(response.numerics_version(), std::string(NumericsVersion()));
+  int refused = 0;
   for (size_t i = 0; i < 1000; ++i) {
-    EXPECT_TRUE(SameAnswers(AnswerOf(response.results(static_cast<int>(i))),
-                            Solve(Small(i))))
-        << i;
+    const auto answer = AnswerOf(response.results(static_cast<int>(i)));
+    const auto expected = Solve(Small(i));
+    if (expected.ok()) {
+      EXPECT_TRUE(SameAnswers(answer, expected)) << i;
+    } else {
+      // All rows are of a class whose weight is 0, and a mean is wanted.
+      EXPECT_EQ(answer.status().code(), expected.status().code()) << i;
+      ++refused;
+    }
   }
+  EXPECT_LT(refused, 10);
 }
 
 TEST_F(BatchTest, BadItemsLeaveTheirNeighboursAlone) {

@@ -1,5 +1,6 @@
 // What the metrics page counts is what was sent.
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <sstream>
@@ -10,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/cpu_budget.h"
 #include "tests/integration/messages.h"
 #include "tests/integration/running_server.h"
 
@@ -100,7 +102,8 @@ class MetricsTest : public testing::Test {
     }
   }
 
-  const RunningServer server_{ServerOptions{.threads = 2, .max_items = 10}};
+  const RunningServer server_{ServerOptions{
+      .threads = 2, .max_message_bytes = 1 << 20, .max_items = 10}};
 };
 
 TEST_F(MetricsTest, CountersReconcileWithWhatWasSent) {
@@ -119,6 +122,10 @@ TEST_F(MetricsTest, CountersReconcileWithWhatWasSent) {
   batch.add_items()->mutable_loss()->mutable_named()->set_name("l2");
   *batch.add_items() = Item(Mse(), 9);
   batch.mutable_items(6)->set_semantics(v1::SEMANTICS_KERAS);
+  batch.add_items()
+      ->mutable_loss()
+      ->mutable_binary_cross_entropy()
+      ->set_prediction_kind(static_cast<v1::PredictionKind>(9));
   compute(batch);
   compute(batch);
   v1::ComputeRequest alias;
@@ -153,10 +160,11 @@ TEST_F(MetricsTest, CountersReconcileWithWhatWasSent) {
 
   EXPECT_EQ(page[Items("mean_squared_error", "OK")], 5);
   EXPECT_EQ(page[Items("mean_squared_error", "UNIMPLEMENTED")], 2);
+  EXPECT_EQ(page[Items("binary_cross_entropy", "INVALID_ARGUMENT")], 2);
   EXPECT_EQ(page[Items("huber", "OK")], 2);
   EXPECT_EQ(page[Items("huber", "INVALID_ARGUMENT")], 2);
   EXPECT_EQ(page[Items("unknown", "INVALID_ARGUMENT")], 4);
-  EXPECT_EQ(page.Sum("lossd_items_total"), 15);
+  EXPECT_EQ(page.Sum("lossd_items_total"), 17);
   const std::string elements = "lossd_item_elements_total";
   EXPECT_EQ(page[Of(elements, "loss", "mean_squared_error")],
             2 * (2 * 3 + 2 * 5) + 2 * 11);
@@ -164,6 +172,22 @@ TEST_F(MetricsTest, CountersReconcileWithWhatWasSent) {
   EXPECT_EQ(page.Sum(elements), 2 * (2 * 3 + 2 * 5) + 2 * 11 + 2 * 2 * 7);
   EXPECT_EQ(page["lossd_queue_depth_requests"], 0);
   EXPECT_GT(page["lossd_compute_busy_seconds_total"], 0);
+}
+
+// gRPC tells the client the code, and the server only that the call is over.
+TEST_F(MetricsTest, WhatGrpcRefusesIsCountedAsCancelled) {
+  const char* const method = "/lossd.v1.LossService/Compute";
+  const std::string large(2 << 20, '\0');
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(server_.Send(method, {large}).status.error_code(),
+              grpc::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(server_.Send(method, {large.substr(0, 1000)}, GRPC_COMPRESS_GZIP)
+                  .status.error_code(),
+              grpc::UNIMPLEMENTED);
+  }
+  const Page page = Settled();
+  EXPECT_EQ(page[Rpcs("Compute", "CANCELLED")], 40);
+  EXPECT_EQ(page.Sum("lossd_rpc_completed_total"), 40);
 }
 
 TEST_F(MetricsTest, EveryMethodIsCounted) {
@@ -187,7 +211,7 @@ TEST_F(MetricsTest, PageTellsOfTheServerAndItsProcess) {
   const std::string text = server_.Get("/metrics");
   EXPECT_THAT(text, HasSubstr("lossd_build_info{"));
   const Page page(text);
-  EXPECT_EQ(page["lossd_compute_threads"], 2);
+  EXPECT_EQ(page["lossd_compute_threads"], std::min(2, CpuBudget()));
   for (const char* name :
        {"lossd_start_time_seconds", "process_cpu_seconds_total",
         "process_resident_memory_bytes", "process_virtual_memory_bytes",

@@ -60,7 +60,9 @@ TEST(CatalogTest, FindsNamesAndAliases) {
            {"bce", "binary_cross_entropy"},
            {"cce", "categorical_cross_entropy"},
            {"scce", "sparse_categorical_cross_entropy"},
-           {"kld", "kullback_leibler_divergence"}}) {
+           {"kld", "kullback_leibler_divergence"},
+           {"MSE", "mean_squared_error"},
+           {"Kullback_Leibler_Divergence", "kullback_leibler_divergence"}}) {
     ASSERT_NE(Catalog::Get().Find(alias), nullptr) << alias;
     EXPECT_EQ(Catalog::Get().Find(alias)->name(), name);
   }
@@ -132,6 +134,14 @@ TEST(NamedLossTest, BecomesTheTypedMessage) {
   EXPECT_EQ(scce->sparse_categorical_cross_entropy().ignore_index(), -100);
 }
 
+TEST(NamedLossTest, LettersMayHaveAnyCase) {
+  const auto bce = Resolve("name: 'BCE'" +
+                           Option("prediction_kind", "string_value: 'Logits'"));
+  ASSERT_THAT(bce, IsOk());
+  EXPECT_EQ(bce->binary_cross_entropy().prediction_kind(),
+            v1::PREDICTION_KIND_LOGITS);
+}
+
 TEST(NamedLossTest, UnknownNamesListThoseThatExist) {
   const auto loss = Resolve("name: 'hubber'");
   EXPECT_THAT(loss, Violates("loss.named.name"));
@@ -159,6 +169,13 @@ TEST(NamedLossTest, ValuesOfTheWrongType) {
       Resolve("name: 'bce'" + Option("prediction_kind", "number_value: 1")),
       StatusIs(absl::StatusCode::kInvalidArgument,
                HasSubstr("allowed: LOGITS, PROBABILITIES")));
+  for (const char* name : {"UNSPECIFIED", "unspecified", "LOGIT", ""}) {
+    EXPECT_THAT(Resolve("name: 'hinge'" +
+                        Option("label_encoding",
+                               absl::StrCat("string_value: '", name, "'"))),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("allowed: PLUS_MINUS_ONE, ZERO_ONE")));
+  }
   EXPECT_THAT(
       Resolve("name: 'scce'" + Option("ignore_index", "number_value: 0.5")),
       Violates("loss.named.options.ignore_index"));

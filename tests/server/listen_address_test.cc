@@ -62,6 +62,21 @@ TEST(ListenAddressTest, Parts) {
   EXPECT_EQ(WithPort(*path, 1), "unix:/tmp/a:b");
 }
 
+TEST(ListenAddressTest, TheSameSocket) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    return SameSocket(*ParseListenAddress(a), *ParseListenAddress(b));
+  };
+  EXPECT_TRUE(same("127.0.0.1:80", "127.0.0.1:80"));
+  EXPECT_FALSE(same("127.0.0.1:80", "127.0.0.2:80"));
+  EXPECT_FALSE(same("127.0.0.1:80", "127.0.0.1:81"));
+  EXPECT_FALSE(same("127.0.0.1:0", "127.0.0.1:0"));
+  EXPECT_FALSE(same("127.0.0.1:80", "unix:/d/s"));
+  for (const char* path : {"unix:/d/s", "unix:/d/./s", "unix://d/e/../s"}) {
+    EXPECT_TRUE(same("unix:/d/s", path)) << path;
+  }
+  EXPECT_FALSE(same("unix:/d/s", "unix:/d/t"));
+}
+
 TEST(ListenAddressTest, PathsThatNoSocketCanHave) {
   EXPECT_THAT(ParseListenAddress("unix:/" + std::string(108, 'x')),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("107")));

@@ -15,11 +15,19 @@ TEST(LoggingTest, JsonStringsAreEscaped) {
 }
 
 TEST(LoggingTest, WhatIsNotUtf8IsReplaced) {
-  // Alone, truncated, overlong, beyond Unicode.
-  for (const char* bytes : {"\xff", "\xc3", "\xe2\x82", "\xc0\x80", "\xf8"}) {
+  // Alone, truncated, overlong of each length, a surrogate, beyond Unicode.
+  for (const char* bytes :
+       {"\xff", "\xc3", "\xe2\x82", "\xc0\x80", "\xe0\x9f\xbf",
+        "\xf0\x8f\xbf\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8"}) {
     const auto text =
         nlohmann::json::parse(JsonString(bytes)).get<std::string>();
     EXPECT_EQ(text.find("\xef\xbf\xbd"), 0) << text;
+  }
+  // Their neighbours are characters.
+  for (const std::string text :
+       {"\xe0\xa0\x80", "\xf0\x90\x80\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+        "\xf4\x8f\xbf\xbf"}) {
+    EXPECT_EQ(nlohmann::json::parse(JsonString(text)), text);
   }
 }
 

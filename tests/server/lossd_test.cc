@@ -96,6 +96,10 @@ TEST(LossdTest, OneAddressGivenTwice) {
   ExpectRefusesToStart(
       {"--listen=" + path, "--listen=" + path, "--metrics_listen="},
       path + " twice");
+  const std::string same = "unix:" + (dir / "./socket");
+  ExpectRefusesToStart(
+      {"--listen=" + path, "--listen=" + same, "--metrics_listen=off"},
+      same + " twice");
 }
 
 TEST(LossdTest, TakesOverAStaleSocket) {
@@ -114,7 +118,7 @@ TEST(LossdTest, TakesOverAStaleSocket) {
 TEST(LossdTest, TellsWhatIsInForce) {
   Lossd lossd;
   EXPECT_EQ(lossd.serving["version"], LOSSD_VERSION);
-  EXPECT_EQ(lossd.serving["threads"], 2);
+  EXPECT_EQ(lossd.serving["threads_wanted"], 2);
   EXPECT_EQ(lossd.serving["max_message_bytes"], 256 << 20);
   lossd.process.Signal(SIGTERM);
   EXPECT_EQ(lossd.process.Wait(), 0);

@@ -53,12 +53,18 @@ TEST(OptionsTest, ListenIsRepeatableAndReplacesTheDefault) {
 }
 
 TEST(OptionsTest, MetricsCanBeTurnedOff) {
-  for (const auto& arguments : std::vector<std::vector<const char*>>{
-           {"--metrics_listen", ""}, {"--metrics_listen="}}) {
+  for (const auto& arguments :
+       std::vector<std::vector<const char*>>{{"--metrics_listen", ""},
+                                             {"--metrics_listen="},
+                                             {"--metrics_listen=off"}}) {
     const auto line = Parse(arguments);
     ASSERT_THAT(line, IsOk());
     EXPECT_THAT(line->options.metrics_listen, IsEmpty());
   }
+  const Environment variable("LOSSD_METRICS_LISTEN", "off");
+  const auto line = Parse({});
+  ASSERT_THAT(line, IsOk());
+  EXPECT_THAT(line->options.metrics_listen, IsEmpty());
 }
 
 TEST(OptionsTest, TheEnvironmentStandsInForFlags) {

@@ -1,8 +1,12 @@
 #include "tests/server/raw_calls.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
 #include <grpcpp/impl/codegen/rpc_method.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <limits>
@@ -104,6 +108,29 @@ HttpReply HttpGet(const std::string& address, const std::string& path) {
   }
   mg_close_connection(connection);
   return reply;
+}
+
+SilentConnection::~SilentConnection() {
+  if (number_ >= 0) close(number_);
+}
+
+void SilentConnection::Open(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_port =
+      htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
+  EXPECT_EQ(
+      inet_pton(AF_INET, address.substr(0, colon).c_str(), &name.sin_addr), 1);
+  number_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(
+      connect(number_, reinterpret_cast<const sockaddr*>(&name), sizeof(name)),
+      0);
+}
+
+bool SilentConnection::Ended() const {
+  char byte = 0;
+  return recv(number_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
 }  // namespace lossd

@@ -59,6 +59,24 @@ struct HttpReply {
 // `address` is HOST:PORT. Code 0: nobody answers.
 HttpReply HttpGet(const std::string& address, const std::string& path);
 
+// A TCP connection on which the client says nothing; closed with this.
+class SilentConnection {
+ public:
+  SilentConnection() = default;
+  ~SilentConnection();
+  SilentConnection(const SilentConnection&) = delete;
+  SilentConnection& operator=(const SilentConnection&) = delete;
+
+  // `address` is HOST:PORT with a number for the host, IPv4. Fails the test if
+  // nobody listens there.
+  void Open(const std::string& address);
+  // Whether the server has closed it.
+  bool Ended() const;
+
+ private:
+  int number_ = -1;
+};
+
 }  // namespace lossd
 
 #endif  // LOSSD_TESTS_SERVER_RAW_CALLS_H_

@@ -5,11 +5,16 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <stdexcept>
 
 #include "lossd/v1/loss_service.grpc.pb.h"
+#include "server/cpu_budget.h"
 #include "server/library_logs.h"
+#include "server/process_metrics.h"
 #include "tests/server/load.h"
 #include "tests/server/raw_calls.h"
 #include "tests/server/temp_dir.h"
@@ -21,6 +26,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
@@ -68,7 +74,7 @@ TEST_F(ServerTest, ComputesOnEveryAddress) {
   ASSERT_THAT(server_->addresses(), SizeIs(2));
   for (const std::string& address : server_->addresses()) {
     SCOPED_TRACE(address);
-    EXPECT_THAT(address, testing::Not(testing::EndsWith(":0")));
+    EXPECT_THAT(address, Not(testing::EndsWith(":0")));
     grpc::ClientContext context;
     v1::ComputeResponse response;
     const grpc::Status status = v1::LossService::NewStub(Connect(address))
@@ -84,7 +90,7 @@ TEST_F(ServerTest, InfoAndCatalog) {
   v1::GetServerInfoResponse info;
   ASSERT_TRUE(stub_->GetServerInfo(&info_context, {}, &info).ok());
   EXPECT_EQ(info.version(), LOSSD_VERSION);
-  EXPECT_EQ(info.compute_threads(), 2);
+  EXPECT_EQ(info.compute_threads(), std::min(2, CpuBudget()));
   EXPECT_EQ(info.limits().max_message_bytes(), kMaxMessageBytes);
   EXPECT_EQ(info.limits().max_items(), 16384);
   EXPECT_EQ(info.limits().max_list_values(), 65536);
@@ -104,6 +110,18 @@ TEST_F(ServerTest, WhatCannotBeParsed) {
         std::string("\x1a\x02\xff\xff")}) {
     ExpectStatus(CallRaw(channel_, kComputePath, bytes, nullptr),
                  grpc::StatusCode::INVALID_ARGUMENT, "ComputeRequest");
+  }
+}
+
+TEST_F(ServerTest, EmptyMessagesAreNotRead) {
+  for (const char* path : {"/lossd.v1.LossService/ListLosses",
+                           "/lossd.v1.LossService/GetServerInfo"}) {
+    // Field 1000, a text: what a newer client might add.
+    EXPECT_TRUE(CallRaw(channel_, path, "\xc2\x3e\x01?", nullptr).ok());
+    ExpectStatus(CallRaw(channel_, path,
+                         "\xc2\x3e\x80\x20" + std::string(4096, '?'), nullptr),
+                 grpc::StatusCode::INVALID_ARGUMENT,
+                 "got 4100 bytes, allowed: at most 4096 for a lossd.v1.");
   }
 }
 
@@ -209,7 +227,7 @@ TEST_F(ServerTest, MetricsPage) {
            std::string("lossd_rpc_in_flight{method=\"Compute\"}"),
            std::string("lossd_items_total{code=\"OK\",loss=\"huber\"} 1\n"),
            std::string("lossd_item_elements_total{loss=\"huber\"} 4\n"),
-           std::string("lossd_compute_threads 2\n"),
+           std::string("lossd_compute_threads "),
            std::string("lossd_compute_busy_seconds_total "),
            std::string("lossd_queue_depth_requests 0\n"),
            std::string("lossd_build_info{"),
@@ -237,11 +255,119 @@ TEST_F(ServerTest, CodesAreCountedWhenTheCallIsOver) {
                         "method=\"Compute\"} 1\n"));
 }
 
+// A reply that does not fit into HTTP/2's window waits for its reader.
+TEST_F(ServerTest, AReplyThatNobodyReadsIsCancelled) {
+  v1::ComputeRequest request;
+  v1::LossItem& item = *request.add_items();
+  item.mutable_loss()->mutable_mean_squared_error();
+  item.mutable_outputs()->set_gradient(true);
+  item.mutable_outputs()->set_gradient_dtype(v1::DTYPE_FLOAT64);
+  item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT32);
+  item.mutable_predictions()->add_shape(100'000);
+  item.mutable_predictions()->mutable_data()->resize(400'000);
+  *item.mutable_targets() = item.predictions();
+  const std::string& metrics = server_->metrics_address();
+  {
+    grpc::ChannelArguments arguments;
+    // Otherwise gRPC makes the window larger than the reply.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    RawStream call(grpc::CreateCustomChannel(server_->addresses()[0],
+                                             grpc::InsecureChannelCredentials(),
+                                             arguments),
+                   kComputePath);
+    ASSERT_TRUE(call.Write(request.SerializeAsString()));
+    call.WritesDone();
+    const std::string sent =
+        "lossd_rpc_sent_bytes_total{method=\"Compute\"} 800";
+    while (HttpGet(metrics, "/metrics").body.find(sent) == std::string::npos) {
+      std::this_thread::yield();
+    }
+  }
+  server_->Shutdown();
+  EXPECT_THAT(HttpGet(metrics, "/metrics").body,
+              HasSubstr("lossd_rpc_completed_total{code=\"CANCELLED\","
+                        "method=\"Compute\"} 1\n"));
+}
+
 TEST_F(ServerTest, OtherPagesAreNotFound) {
   EXPECT_EQ(HttpGet(server_->metrics_address(), "/healthz").code, 200);
   const HttpReply reply = HttpGet(server_->metrics_address(), "/");
   EXPECT_EQ(reply.code, 404);
   EXPECT_THAT(reply.body, HasSubstr("/metrics"));
+}
+
+TEST_F(ServerTest, SilentConnectionsDoNotBlockTheProbe) {
+  const std::string& address = server_->metrics_address();
+  std::vector<SilentConnection> silent(3);
+  for (SilentConnection& connection : silent) connection.Open(address);
+  EXPECT_EQ(HttpGet(address, "/healthz").code, 200);
+  // It was not their end that made room.
+  for (const SilentConnection& connection : silent) {
+    EXPECT_FALSE(connection.Ended());
+  }
+}
+
+TEST_F(ServerTest, SilentConnectionsEnd) {
+  const std::string& address = server_->metrics_address();
+  // More than there are threads.
+  std::vector<SilentConnection> silent(30);
+  for (SilentConnection& connection : silent) connection.Open(address);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(HttpGet(address, "/healthz").code, 200);
+  // Far from both: the seconds it takes, and civetweb's own half a minute.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+TEST(MetricsHttpTest, AnExceptionIsAnAnswer) {
+  const auto http = MetricsHttp::Start(
+      *ParseListenAddress("127.0.0.1:0"),
+      []() -> std::string { throw std::runtime_error("no"); });
+  ASSERT_THAT(http, IsOk());
+  const HttpReply reply = HttpGet((*http)->address(), "/metrics");
+  EXPECT_EQ(reply.code, 500);
+  EXPECT_EQ(reply.body, "no\n");
+}
+
+TEST(ProcessMetricsTest, WithoutDescriptors) {
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none = {0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto families = ProcessMetrics().Collect();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_THAT(families, Not(IsEmpty()));
+  EXPECT_EQ(families[0].metric[0].counter.value, 0);
+}
+
+TEST_F(ServerTest, NoMoreThreadsThanCpus) {
+  ServerOptions options;
+  options.listen = {"127.0.0.1:0"};
+  options.metrics_listen.clear();
+  options.threads = 1024;
+  testing::internal::CaptureStdout();
+  const auto server = Server::Start(options);
+  const std::string log = testing::internal::GetCapturedStdout();
+  ASSERT_THAT(server, IsOk());
+  const std::string budget = std::to_string(CpuBudget());
+  EXPECT_THAT(log, AllOf(HasSubstr("\"threads\":" + budget + ","),
+                         HasSubstr("\"threads_wanted\":1024,"),
+                         HasSubstr("\"cpu_budget\":" + budget + ",")));
+  grpc::ClientContext context;
+  v1::GetServerInfoResponse info;
+  ASSERT_TRUE(v1::LossService::NewStub(Connect((*server)->addresses()[0]))
+                  ->GetServerInfo(&context, {}, &info)
+                  .ok());
+  EXPECT_EQ(info.compute_threads(), CpuBudget());
+}
+
+TEST_F(ServerTest, SeveralFreePorts) {
+  ServerOptions options;
+  options.listen = {"127.0.0.1:0", "127.0.0.1:0"};
+  options.metrics_listen.clear();
+  const auto server = Server::Start(options);
+  ASSERT_THAT(server, IsOk());
+  ASSERT_THAT((*server)->addresses(), SizeIs(2));
+  EXPECT_NE((*server)->addresses()[0], (*server)->addresses()[1]);
 }
 
 TEST_F(ServerTest, ASecondServerDoesNotShareItsAddresses) {
