@@ -40,7 +40,6 @@ class ComputeReactor final : public RawReactor {
       : context_(context),
         call_(call),
         rpc_(context.metrics, Metrics::Method::kCompute) {
-    ++context_.in_flight;
     // A message that would be refused need not be sent.
     if (context_.queue.Full()) {
       EndWith(QueueFull());
@@ -48,8 +47,6 @@ class ComputeReactor final : public RawReactor {
       Read(&request_);
     }
   }
-
-  ~ComputeReactor() override { --context_.in_flight; }
 
  private:
   void ReadDone(bool ok) override {

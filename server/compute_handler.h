@@ -20,8 +20,6 @@ struct ComputeContext {
   const BatchLimits& limits;
   // Set when what waits is to be refused rather than computed.
   const std::atomic<bool>& abandon;
-  // Calls that have begun and not ended.
-  std::atomic<int>& in_flight;
 };
 
 // A handler that speaks to clients as one of a unary method, but gets to decide

@@ -69,13 +69,18 @@ class Metrics {
     struct Counters;
     friend class Metrics;
 
+    Metrics& metrics_;
     Counters& counters_;
     absl::StatusCode code_ = absl::StatusCode::kUnknown;
     const std::chrono::steady_clock::time_point start_;
   };
 
   explicit Metrics(int compute_threads);
+  // No RPC may be left.
   ~Metrics();
+
+  // RPCs that have begun and not ended.
+  int in_flight() const { return in_flight_; }
 
   // An item of a batch; `loss` is a name of the registry, or else counted as
   // "unknown". Elements count for items that were computed.
@@ -93,6 +98,7 @@ class Metrics {
  private:
   struct LossCounters;
 
+  std::atomic<int> in_flight_ = 0;
   prometheus::Registry registry_;
   std::shared_ptr<prometheus::Collectable> process_;
   std::array<std::unique_ptr<Rpc::Counters>, 5> methods_;

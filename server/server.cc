@@ -111,7 +111,7 @@ Server::Server(const ServerOptions& options, int threads)
       limits_{threads, options.max_items, options.max_message_bytes},
       queue_(threads, kQueueCapacity,
              [this](size_t depth) { metrics_.SetQueueDepth(depth); }),
-      context_{queue_, metrics_, limits_, abandon_, in_flight_},
+      context_{queue_, metrics_, limits_, abandon_},
       service_(context_),
       unknown_(metrics_) {}
 
@@ -186,7 +186,7 @@ void Server::AwaitDrained() {
   auto last_busy = std::chrono::steady_clock::now();
   while (!drained_) {
     const auto now = std::chrono::steady_clock::now();
-    if (in_flight_ > 0) last_busy = now;
+    if (metrics_.in_flight() > 0) last_busy = now;
     if (abandon_ || now - last_busy > kLinger) {
       grpc_server_cancel_all_calls(grpc_->c_server());
     }

@@ -63,7 +63,6 @@ class Server {
   Metrics metrics_;
   const BatchLimits limits_;
   std::atomic<bool> abandon_ = false;
-  std::atomic<int> in_flight_ = 0;
   ComputeQueue queue_;
   const ComputeContext context_;
   LossServiceImpl service_;

@@ -135,10 +135,8 @@ class BusyServiceTest : public testing::Test {
   Metrics metrics_{1};
   const BatchLimits limits_{.max_items = 1, .max_message_bytes = 1 << 20};
   std::atomic<bool> abandon_ = false;
-  std::atomic<int> in_flight_ = 0;
   ComputeQueue queue_{1, 1, Ignore};
-  const ComputeContext context_{queue_, metrics_, limits_, abandon_,
-                                in_flight_};
+  const ComputeContext context_{queue_, metrics_, limits_, abandon_};
   LossServiceImpl service_{context_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::LossService::Stub> stub_;
