@@ -66,6 +66,9 @@ def to_wire(value: ArrayLike, name: str, real: bool) -> Sent:
     """The array as it is sent, sharing the caller's memory where dtype and
     layout allow. `real` makes float64 of integers that it holds exactly.
     `name` is for errors: TypeError for a dtype that cannot be sent."""
+    if isinstance(value, numpy.ma.MaskedArray):
+        raise TypeError(f"{name}: got a masked array, allowed are arrays "
+                        "without; hide rows with the keyword mask")
     array = _of_torch(value) if is_torch(value) else numpy.asarray(value)
     if real and array.dtype.kind in "iu":
         floats = array.astype("float64")

@@ -12,7 +12,7 @@ from lossd import connection
 from lossd._methods import LossMethods
 from lossd.arrays import ArrayLike
 from lossd.calls import Batch, Call
-from lossd.errors import LossdError
+from lossd.errors import Cancelled, LossdError
 from lossd.results import LossAndGradient, Result
 from lossd.v1 import loss_info_pb2, loss_service_pb2
 
@@ -39,6 +39,10 @@ class _Connection:
                 return self._methods[method](request, **tries.arguments())
             except grpc.RpcError as error:
                 wait = tries.wait_after(error)
+            except ValueError:
+                # Of gRPC, whose channel was closed meanwhile.
+                raise Cancelled(f"{self._target}: the client was closed while "
+                                "a call was under way") from None
             time.sleep(wait)
 
     def close(self) -> None:

@@ -144,6 +144,12 @@ def test_what_cannot_be_sent(client, bad):
         client.mse(PREDICTIONS, bad)
 
 
+def test_masked_arrays_are_refused(client):
+    hidden = numpy.ma.array([1.0, 100.0], mask=[0, 1])
+    with pytest.raises(TypeError, match="^predictions: got a masked array"):
+        client.mse(hidden, [0.0, 0.0])
+
+
 def test_large_arrays(client):
     predictions = numpy.arange(1 << 21, dtype="float32") % 1009
     targets = predictions[::-1]

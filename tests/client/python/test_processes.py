@@ -60,6 +60,35 @@ def test_another_arithmetic_is_refused(client):
         client.mse([1.0], [2.0])
 
 
+def test_closing_a_client_in_use_is_an_error_of_lossd(server):
+    client = lossd.Client(server.target)
+    closed = threading.Event()
+    raised = []
+
+    def call():
+        while not closed.is_set():
+            try:
+                assert client.mae([1.0], [3.0]).loss == 2
+            except lossd.LossdError as error:
+                raised.append(error)
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        client.mae([1.0], [3.0])
+        client.close()
+    closed.set()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert all(isinstance(error, lossd.Cancelled) for error in raised), raised
+    assert client.mae([1.0], [3.0]).loss == 2
+    client.close()
+
+
 def test_threads(client):
     wrong = []
 
