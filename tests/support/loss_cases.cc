@@ -235,7 +235,8 @@ void AddBinary(std::vector<LossCase>& cases) {
          .sample = Elements(std::move(prediction), std::move(target)),
          .slope_scale = LargerTerm(params, params.pos_weight.value_or(1))});
     if (!logits) cases.back().length = to_end;
-  };
+    // The analyzer loses sight of who owns what a std::function holds.
+  };  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
   constexpr auto kLogits = PredictionKind::kLogits;
   constexpr auto kProbabilities = PredictionKind::kProbabilities;
   const Draw soft = Uniform(0, 1);
