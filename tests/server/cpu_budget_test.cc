@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -68,11 +69,10 @@ TEST(CpuBudgetTest, Version1) {
 }
 
 TEST(CpuBudgetTest, PartsOfACpuAreRoundedUp) {
-  if (Unlimited() < 2) GTEST_SKIP() << "needs two CPUs";
   FakeMachine machine;
   machine.Write("proc/self/cgroup", "0::/\n");
   machine.Write("sys/fs/cgroup/cpu.max", "110000 100000\n");
-  EXPECT_EQ(machine.Budget(), 2);
+  EXPECT_EQ(machine.Budget(), std::min(2, Unlimited()));
 }
 
 }  // namespace

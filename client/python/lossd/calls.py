@@ -23,6 +23,13 @@ def _info(field):
 _FULL_NAMES = {name: field.name for field in _MEMBERS.values()
                for name in (field.name, *_info(field).aliases)}
 
+
+def full_name(name: str) -> str:
+    """The full name of a loss by either of its names; other names as they
+    are: a call refuses them."""
+    return _FULL_NAMES.get(name, name)
+
+
 # Whether integers stand for real numbers there.
 _TENSORS = {"predictions": True, "targets": False, "sample_weights": True,
             "mask": False, "upstream_gradient": True}

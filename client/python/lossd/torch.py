@@ -6,13 +6,11 @@ from typing import Any
 
 import torch
 
+from lossd.calls import full_name
 from lossd.client import Client
 
 # PyTorch has the classes on axis 1, lossd on the last one.
 _CLASS_LOSSES = {"categorical_cross_entropy", "sparse_categorical_cross_entropy"}
-_ALIASES = {"cce": "categorical_cross_entropy",
-            "scce": "sparse_categorical_cross_entropy",
-            "sparse_cross_entropy": "sparse_categorical_cross_entropy"}
 
 
 class _Remote(torch.autograd.Function):
@@ -76,7 +74,7 @@ class Loss(torch.nn.Module):
     def __init__(self, loss: str, client: Client | str | None = None,
                  reduction: str = "mean", **keywords: Any):
         super().__init__()
-        self.loss = _ALIASES.get(loss, loss)
+        self.loss = full_name(loss)
         self.client = client if isinstance(client, Client) else Client(client)
         self.reduction = reduction
         self.keywords = keywords
