@@ -111,14 +111,7 @@ Subcommand AddChoose(CLI::App& app) {
   CLI::App* const command = app.add_subcommand(
       "choose", "Recommend a loss for predictions and targets; no server");
   const auto flags = std::make_shared<Flags>();
-  command
-      ->add_option("--predictions", flags->predictions,
-                   "what the model said, .npy or .csv")
-      ->type_name("FILE")
-      ->required();
-  command->add_option("--targets", flags->targets, "what is true, .npy or .csv")
-      ->type_name("FILE")
-      ->required();
+  AddTensorFiles(*command, flags->predictions, flags->targets);
   return {
       command,
       [flags](const Session& session) { return RunChoose(*flags, session); },

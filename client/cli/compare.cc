@@ -206,14 +206,7 @@ Subcommand AddCompare(CLI::App& app) {
   CLI::App* const command = app.add_subcommand(
       "compare", "Compute every loss that fits predictions and targets");
   const auto flags = std::make_shared<Flags>();
-  command
-      ->add_option("--predictions", flags->predictions,
-                   "what the model said, .npy or .csv")
-      ->type_name("FILE")
-      ->required();
-  command->add_option("--targets", flags->targets, "what is true, .npy or .csv")
-      ->type_name("FILE")
-      ->required();
+  AddTensorFiles(*command, flags->predictions, flags->targets);
   command
       ->add_option(
           "--prediction_kind", flags->prediction_kind,

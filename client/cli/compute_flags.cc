@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/input_files.h"
 #include "client/cli/options_reflection.h"
 #include "lossd/v1/loss_service.pb.h"
 
@@ -16,9 +17,7 @@ void AddTensorFlags(CLI::App& command, ComputeFlags& flags) {
                                const std::string& text) {
     return command.add_option(flag, path, text)->type_name("FILE");
   };
-  file("--predictions", flags.predictions, "what the model said, .npy or .csv")
-      ->required();
-  file("--targets", flags.targets, "what is true, .npy or .csv")->required();
+  AddTensorFiles(command, flags.predictions, flags.targets);
   file("--sample_weights", flags.files["sample_weights"],
        "a weight for each row");
   file("--mask", flags.files["mask"], "which rows count: bool, in CSV 0 and 1");

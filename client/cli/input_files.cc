@@ -13,6 +13,18 @@
 #include "client/client.h"
 
 namespace lossd::cli {
+
+void AddTensorFiles(CLI::App& command, std::string& predictions,
+                    std::string& targets) {
+  command
+      .add_option("--predictions", predictions,
+                  "what the model said, .npy or .csv")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--targets", targets, "what is true, .npy or .csv")
+      ->type_name("FILE")
+      ->required();
+}
 namespace {
 
 // "element 13 (row 1, column 3)" of a matrix; "element 13" of a vector;

@@ -4,6 +4,7 @@
 #ifndef LOSSD_CLIENT_CLI_INPUT_FILES_H_
 #define LOSSD_CLIENT_CLI_INPUT_FILES_H_
 
+#include <CLI/App.hpp>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +16,10 @@
 #include "lossd/v1/status.pb.h"
 
 namespace lossd::cli {
+
+// Defines --predictions and --targets, both required.
+void AddTensorFiles(CLI::App& command, std::string& predictions,
+                    std::string& targets);
 
 class InputFiles {
  public:
