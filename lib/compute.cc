@@ -14,6 +14,32 @@
 
 namespace lossd {
 
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+absl::Status CheckFinite(const Problem& problem, const LossResult& result) {
+  if (!std::isfinite(result.weight_sum)) {
+    return InvalidField({"sample_weights.data", std::nullopt,
+                         "weights whose sum overflows float64",
+                         "weights with a finite sum, class weights included"});
+  }
+  if (problem.reduction == Reduction::kWeightedMean && result.normalizer == 0 &&
+      result.loss_sum != 0) {
+    return InvalidField({"reduction", std::nullopt,
+                         "WEIGHTED_MEAN of weights whose sum is 0",
+                         "weights whose sum is > 0 where a row has a loss"});
+  }
+  if (!std::isfinite(result.loss_sum) || std::isinf(result.loss)) {
+    return InvalidField({"predictions.data", std::nullopt,
+                         "losses whose sum overflows float64",
+                         "rows whose weighted losses have a finite sum"});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 struct Computation::State {
   explicit State(Problem planned)
       : problem(std::move(planned)),
@@ -70,36 +96,28 @@ absl::StatusOr<LossResult> Computation::Finish() {
   }
   const Problem& problem = state_->problem;
   const RowWeights& weights = state_->weights;
+  PassTotals totals = state_->pass->Finish();
   LossResult result;
-  result.loss_sum = state_->pass->Finish();
+  result.loss_sum = totals.loss_sum;
   result.weight_sum = weights.weight_sum();
   result.normalizer = weights.normalizer();
   result.row_count = weights.row_count();
   result.masked_count = weights.masked_count();
   result.ignored_count = weights.ignored_count();
+  result.clipped_count = totals.clipped_count;
+  result.reduction = problem.reduction;
+  result.diagnostics = std::move(totals.diagnostics);
+  result.warnings = std::move(totals.warnings);
   if (problem.reduction == Reduction::kNone) {
-    result.loss = std::numeric_limits<double>::quiet_NaN();
+    result.loss = kNan;
   } else if (result.normalizer != 0) {
     result.loss = result.loss_sum / result.normalizer;
+  } else if (problem.semantics == Semantics::kPytorch) {
+    result.loss = kNan;
   }
-  if (!std::isfinite(result.weight_sum)) {
-    return InvalidField({"sample_weights.data", std::nullopt,
-                         "weights whose sum overflows float64",
-                         "weights with a finite sum, class weights included"});
-  }
-  if (problem.reduction == Reduction::kWeightedMean && result.normalizer == 0 &&
-      result.loss_sum != 0) {
-    return InvalidField({"reduction", std::nullopt,
-                         "WEIGHTED_MEAN of weights whose sum is 0",
-                         "weights whose sum is > 0 where a row has a loss"});
-  }
-  if (!std::isfinite(result.loss_sum) || std::isinf(result.loss)) {
-    return InvalidField({"predictions.data", std::nullopt,
-                         "losses whose sum overflows float64",
-                         "rows whose weighted losses have a finite sum"});
-  }
+  if (!problem.propagate()) LOSSD_RETURN_IF_ERROR(CheckFinite(problem, result));
   if (problem.rowwise() != nullptr && problem.columns == 1 &&
-      problem.rows > 0) {
+      problem.rows > 0 && problem.traits().targets == TargetsRole::kLabels) {
     result.warnings.push_back(
         "there is only one class: the loss of every row says nothing");
   }
@@ -111,7 +129,8 @@ absl::StatusOr<LossResult> Computation::Run(int max_threads) {
   constexpr size_t kBytesWorthATeam = size_t{256} << 10;
   const Problem& problem = state_->problem;
   const size_t bytes = problem.predictions.data.size() +
-                       problem.targets.data.size() + problem.gradient.size();
+                       problem.targets.data.size() +
+                       problem.gradients[0].data.size();
   const int threads = bytes < kBytesWorthATeam ? 1 : max_threads;
   ParallelFor(weigh_blocks(), threads, [&](size_t i) { WeighBlock(i); });
   LOSSD_RETURN_IF_ERROR(FinishWeighing());

@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lib/core/diagnostics.h"
 #include "lib/core/spec.h"
 #include "lib/core/tensor_view.h"
 #include "lib/losses/registry.h"
@@ -31,10 +32,25 @@ namespace lossd {
 // Which loss, and how it is reduced.
 struct LossSpec {
   LossParams params;
-  Reduction reduction = Reduction::kMean;
+  // Unset: kMean; with kPytorch and class_weights beside labels kWeightedMean.
+  std::optional<Reduction> reduction;
   // Divisor of kMean instead of the number of rows that count; finite and > 0.
   // Refused with any other reduction.
   std::optional<double> normalizer;
+  // Whose conventions decide what the options leave open. For all losses:
+  //
+  //               kStrict            kPytorch             kKeras
+  //   not finite, refused, naming    computed with        computed with
+  //   or outside  the element
+  //   its domain
+  //   a row of an the last axis      every element        the last axis
+  //   element-wise
+  //   loss
+  //   no row      loss 0,            loss NaN for means,  loss 0,
+  //   counts      gradient 0         gradient 0           gradient 0
+  //
+  // Labels that are no class are refused by all. What they decide for one
+  // loss, its header says.
   Semantics semantics = Semantics::kStrict;
 };
 
@@ -46,13 +62,15 @@ struct NamedTensor {
 
 // What a loss is computed from; everything is borrowed.
 struct Inputs {
-  // float32 or float64; rank <= 8, and at least 2 for losses over classes.
+  // Any float dtype; rank <= 8, and at least 2 for losses over classes.
   TensorView predictions;
-  // Shape of the predictions, or, for class labels (int32, int64), without the
-  // last axis. Else float32, float64, int32, int64 or bool.
+  // Shape of the predictions, or, for class labels (int32, int64) and for
+  // losses with one target a row, that of the rows. Else any dtype. Left
+  // kUnspecified for losses without targets.
   TensorView targets;
-  // One weight a row, of any float dtype, finite; shape of the predictions
-  // without the last axis ([n] for predictions of shape [n]).
+  // One weight a row, of any float dtype, finite; shape of the rows: the
+  // predictions without the last axis ([n] for predictions of shape [n]),
+  // unless the loss or the semantics makes every element a row.
   std::optional<TensorView> sample_weights;
   // One byte a row, 0 or 1, dtype kBool, same shape. A row whose mask is 0
   // adds exactly +0 to every output, whatever it contains.
@@ -60,9 +78,15 @@ struct Inputs {
   // Multiplies gradients only: shape [] or [1], or one a row with kNone;
   // float32 or float64, finite.
   std::optional<TensorView> upstream_gradient;
-  // "class_weights" [C], "pos_weight" [D]; what the loss does not know is
-  // refused.
+  // As the loss's header says: "class_weights" [C], "variance" of the shape of
+  // the predictions; any float dtype. What the loss does not know is refused.
   std::span<const NamedTensor> extra_inputs;
+};
+
+// Memory for the gradient of an extra input.
+struct NamedOutput {
+  std::string_view name;
+  std::span<std::byte> data;
 };
 
 // Where results are written; the caller's memory at any alignment, which must
@@ -72,11 +96,17 @@ struct Outputs {
   // d loss / d predictions, times the upstream gradient. Empty: not wanted,
   // else the exact size: elements of predictions times SizeOf(gradient_dtype).
   std::span<std::byte> gradient;
-  // kFloat32 or kFloat64; kUnspecified means that of the predictions.
+  // Of all gradients: any float dtype; kUnspecified means that of the
+  // predictions. Rounded once, to nearest even.
   Dtype gradient_dtype = Dtype::kUnspecified;
+  // d loss / d extra input, for inputs that have one (ShapesOfOutputs); same
+  // size. Wanted only together with `gradient`.
+  std::span<const NamedOutput> extra_gradients;
   // weight * row loss, float64, one a row, 0 where masked or ignored. Empty:
   // not wanted, else rows * 8 bytes.
   std::span<std::byte> row_losses;
+  // Fill in LossResult::diagnostics and look for what deserves a warning.
+  bool diagnostics = false;
 };
 
 // What is known when a loss has been computed.
@@ -98,9 +128,30 @@ struct LossResult {
   int64_t ignored_count = 0;
   // Elements whose value was clipped: none in kStrict.
   int64_t clipped_count = 0;
+  // The one that was in force.
+  Reduction reduction = Reduction::kMean;
+  // Figures by name, when asked for: gradient_l2_norm and gradient_max_norm
+  // (of the gradient of the predictions, if it was wanted), non_finite_count
+  // and clipped_count (of predictions), and those that the loss's header
+  // names. Shares and means are over the rows that count, without weights.
+  std::vector<Diagnostic> diagnostics;
   // What looks wrong without being an error, for people.
   std::vector<std::string> warnings;
 };
+
+// What a caller must know to make room for outputs.
+struct OutputShapes {
+  // Of what there is one of for each row.
+  std::vector<int64_t> rows;
+  // The extra inputs among those given that have a gradient, which has the
+  // shape of the predictions.
+  std::vector<std::string_view> differentiable;
+};
+
+// Looks at the shape of the predictions and the names of the extra inputs only.
+// INVALID_ARGUMENT with a FieldViolation as Computation::Plan.
+absl::StatusOr<OutputShapes> ShapesOfOutputs(const LossSpec& spec,
+                                             const Inputs& inputs);
 
 // One loss on its way: planned, then run in blocks, then finished. Whoever
 // owns it decides which threads run the blocks; the results have the same bits

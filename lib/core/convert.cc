@@ -53,13 +53,76 @@ void ConvertFrom(const std::byte* source, size_t count, T* out) {
   }
 }
 
-template <class Stored, class T>
-size_t ConvertTo(const T* elements, size_t count, std::byte* out) {
-  for (size_t i = 0; i < count; ++i) {
-    if (!std::isfinite(static_cast<Stored>(elements[i]))) return i;
+// To nearest, ties to even.
+struct ToFloat32 {
+  using Stored = float;
+  static float Round(double number) { return static_cast<float>(number); }
+  static bool IsFinite(float stored) { return std::isfinite(stored); }
+};
+
+struct ToFloat64 {
+  using Stored = double;
+  static double Round(double number) { return number; }
+  static bool IsFinite(double stored) { return std::isfinite(stored); }
+};
+
+// The float next to the number towards zero, its last bit set if that is not
+// the number itself: rounding it once more, to a type with at least two bits
+// less, is the same as rounding the number once.
+uint32_t BitsRoundedToOdd(double number) {
+  const auto nearest = static_cast<float>(number);
+  auto bits = std::bit_cast<uint32_t>(nearest);
+  if (!std::isfinite(number) || nearest == number) return bits;
+  if (std::abs(double{nearest}) > std::abs(number)) --bits;
+  return bits | 1;
+}
+
+// Drops the last `dropped` bits of a number, to nearest even.
+constexpr uint32_t DropBits(uint32_t bits, unsigned dropped) {
+  const uint32_t half = (uint32_t{1} << (dropped - 1)) - 1;
+  return (bits + half + (bits >> dropped & 1)) >> dropped;
+}
+
+struct ToBfloat16 {
+  using Stored = uint16_t;
+  static uint16_t Round(double number) {
+    if (std::isnan(number)) return 0x7fc0;
+    return static_cast<uint16_t>(DropBits(BitsRoundedToOdd(number), 16));
+  }
+  static bool IsFinite(uint16_t stored) { return (stored & 0x7f80) != 0x7f80; }
+};
+
+struct ToFloat16 {
+  using Stored = uint16_t;
+  static uint16_t Round(double number) {
+    if (std::isnan(number)) return 0x7e00;
+    const uint32_t bits = BitsRoundedToOdd(number);
+    const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+    const uint32_t size = bits & 0x7fffffff;
+    // 65520 is halfway to what would be the next number.
+    if (size >= 0x477ff000) return sign | 0x7c00;
+    if (size < 0x38800000) {
+      // Subnormal: counted in units of 2^-24. Adding 2^-1 to a float leaves
+      // that many bits, rounded by the processor.
+      const float shifted = std::bit_cast<float>(size) + 0.5f;
+      return sign |
+             static_cast<uint16_t>(std::bit_cast<uint32_t>(shifted) & 0x7fff);
+    }
+    // The exponent's bias goes from 127 to 15.
+    return sign | static_cast<uint16_t>(DropBits(size - 0x38000000, 13));
+  }
+  static bool IsFinite(uint16_t stored) { return (stored & 0x7c00) != 0x7c00; }
+};
+
+template <class To, class T>
+size_t ConvertTo(const T* elements, size_t count, bool finite_only,
+                 std::byte* out) {
+  using Stored = typename To::Stored;
+  for (size_t i = 0; finite_only && i < count; ++i) {
+    if (!To::IsFinite(To::Round(elements[i]))) return i;
   }
   for (size_t i = 0; i < count; ++i) {
-    const auto stored = static_cast<Stored>(elements[i]);
+    const Stored stored = To::Round(elements[i]);
     std::memcpy(out + i * sizeof(Stored), &stored, sizeof(Stored));
   }
   return count;
@@ -186,11 +249,20 @@ T* OutputElements(std::span<std::byte> destination, Dtype dtype, size_t begin,
 
 template <class T>
 size_t WriteElements(std::span<std::byte> destination, Dtype dtype,
-                     size_t begin, const T* elements, size_t count) {
+                     size_t begin, const T* elements, size_t count,
+                     bool finite_only) {
   std::byte* place = destination.data() + begin * SizeOf(dtype);
   if (static_cast<const void*>(elements) == place) return count;
-  return dtype == Dtype::kFloat32 ? ConvertTo<float>(elements, count, place)
-                                  : ConvertTo<double>(elements, count, place);
+  switch (dtype) {
+    case Dtype::kFloat32:
+      return ConvertTo<ToFloat32>(elements, count, finite_only, place);
+    case Dtype::kFloat16:
+      return ConvertTo<ToFloat16>(elements, count, finite_only, place);
+    case Dtype::kBfloat16:
+      return ConvertTo<ToBfloat16>(elements, count, finite_only, place);
+    default:
+      return ConvertTo<ToFloat64>(elements, count, finite_only, place);
+  }
 }
 
 template const float* ReadElements(const TensorView&, size_t, size_t, float*);
@@ -200,8 +272,8 @@ template const int64_t* ReadElements(const TensorView&, size_t, size_t,
 template float* OutputElements(std::span<std::byte>, Dtype, size_t, float*);
 template double* OutputElements(std::span<std::byte>, Dtype, size_t, double*);
 template size_t WriteElements(std::span<std::byte>, Dtype, size_t, const float*,
-                              size_t);
+                              size_t, bool);
 template size_t WriteElements(std::span<std::byte>, Dtype, size_t,
-                              const double*, size_t);
+                              const double*, size_t, bool);
 
 }  // namespace lossd

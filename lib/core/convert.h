@@ -17,7 +17,7 @@ namespace lossd {
 // lie if they are aligned and of that type, else converted into `scratch`,
 // which has room for `count`. What T cannot hold exactly becomes NaN: large
 // integers, a bool that is neither 0 nor 1. int64_t takes kInt32 and kInt64
-// only; half types are read one at a time, for small tensors.
+// only.
 template <class T>
 const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
                       T* scratch);
@@ -41,12 +41,13 @@ template <class T>
 T* OutputElements(std::span<std::byte> destination, Dtype dtype, size_t begin,
                   T* scratch);
 
-// Stores `count` finite numbers that OutputElements put aside; nothing if they
-// are in place. Rounds to nearest even. Returns the first that is too large for
-// the dtype, and then stores nothing; `count` if there is none.
+// Stores `count` numbers that OutputElements put aside; nothing if they are in
+// place. Rounds to nearest even. With `finite_only`, returns the first that is
+// too large for the dtype, and then stores nothing; else `count`.
 template <class T>
 size_t WriteElements(std::span<std::byte> destination, Dtype dtype,
-                     size_t begin, const T* elements, size_t count);
+                     size_t begin, const T* elements, size_t count,
+                     bool finite_only = true);
 
 }  // namespace lossd
 

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "lib/core/convert.h"
 #include "lib/core/pass.h"
+#include "lib/core/scratch.h"
 #include "lib/core/sum.h"
 
 namespace lossd {
@@ -15,7 +17,6 @@ template <class T>
 struct BlockMemory {
   alignas(64) T predictions[kBlockElements];
   alignas(64) T targets[kBlockElements];
-  alignas(64) T gradient[kBlockElements];
   alignas(64) T scales[kBlockElements];
   alignas(64) T active[kBlockElements];
   alignas(64) T column[kBlockElements];
@@ -41,9 +42,11 @@ class ElementwisePass final : public Pass {
   ElementwisePass(const Problem& problem, const RowWeights& weights)
       : problem_(problem),
         weights_(weights),
-        kernel_(std::get<ElementwiseKernel>(problem.kernel)),
+        kernel_(std::get<ElementwiseKernel>(problem.kernel.engine)),
         elements_(problem.rows * problem.columns),
-        sums_((elements_ + kBlockElements - 1) / kBlockElements) {
+        sums_((elements_ + kBlockElements - 1) / kBlockElements),
+        clipped_(sums_.size()),
+        diagnostics_(problem, sums_.size()) {
     if (!problem.row_losses.empty() && problem.columns > 1) {
       first_.resize(sums_.size());
       last_.resize(sums_.size());
@@ -60,17 +63,22 @@ class ElementwisePass final : public Pass {
                                    ? Run<double>(begin, count, block)
                                    : Run<float>(begin, count, block);
     sums_[block] = sum.sum;
+    clipped_[block] = sum.clipped;
     refused_[block] = sum.refused ? 1 : 0;
   }
 
   std::optional<FieldViolation> Violation() override;
-  double Finish() override;
+  PassTotals Finish() override;
 
  private:
   template <class T>
   ElementwiseSum Run(size_t begin, size_t count, std::optional<size_t> block);
   template <class T>
+  void Load(size_t begin, BlockMemory<T>& memory,
+            ElementwiseArgs<T>& args) const;
+  template <class T>
   void SpreadRows(size_t begin, size_t count, BlockMemory<T>& memory) const;
+  bool StoreGradients(size_t begin, size_t count, const auto& gradients) const;
   void StoreRowLosses(size_t begin, size_t count, const double* values,
                       size_t block);
   void StoreRowLoss(size_t row, double sum_of_elements);
@@ -81,7 +89,9 @@ class ElementwisePass final : public Pass {
   const ElementwiseKernel& kernel_;
   const size_t elements_;
   std::vector<double> sums_;
+  std::vector<int64_t> clipped_;
   std::vector<uint8_t> refused_;
+  Diagnostics diagnostics_;
   // Row sums of the part of a row that the block shares with the blocks before
   // it, and with those after it.
   std::vector<double> first_;
@@ -107,16 +117,23 @@ void ElementwisePass::SpreadRows(size_t begin, size_t count,
   }
 }
 
-// Without a block only the kernel is run: nothing is written.
+// Everything that a block reads.
 template <class T>
-ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
-                                    std::optional<size_t> block) {
-  BlockMemory<T> memory;
-  ElementwiseArgs<T> args;
+void ElementwisePass::Load(size_t begin, BlockMemory<T>& memory,
+                           ElementwiseArgs<T>& args) const {
+  const size_t count = args.count;
+  args.propagate = problem_.propagate();
   args.predictions =
       ReadElements(problem_.predictions, begin, count, memory.predictions);
-  args.targets = ReadElements(problem_.targets, begin, count, memory.targets);
-  args.count = count;
+  if (problem_.traits().targets != TargetsRole::kNone) {
+    args.targets = ReadElements(problem_.targets, begin, count, memory.targets);
+  }
+  for (size_t k = 0; k < problem_.traits().extras.size(); ++k) {
+    if (!problem_.extras[k]) continue;
+    const Scratch<T> extra(NthUse(ScratchUse::kExtras, k), count);
+    args.extras[k] =
+        ReadElements(*problem_.extras[k], begin, count, extra.data());
+  }
   if (weights_.uniform()) {
     args.scale = static_cast<T>(weights_.uniform_scale());
   } else {
@@ -125,36 +142,71 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
     args.weights = memory.weights;
     args.active = memory.active;
   }
-  if (!problem_.column.empty()) {
-    size_t k = begin % problem_.columns;
-    for (size_t i = 0; i < count; ++i) {
-      memory.column[i] = static_cast<T>(problem_.column[k]);
-      if (++k == problem_.columns) k = 0;
-    }
-    args.column = memory.column;
+  if (problem_.column.empty()) return;
+  size_t k = begin % problem_.last_axis;
+  for (size_t i = 0; i < count; ++i) {
+    memory.column[i] = static_cast<T>(problem_.column[k]);
+    if (++k == problem_.last_axis) k = 0;
   }
-  if (problem_.has_gradient()) {
+  args.column = memory.column;
+}
+
+// False if a gradient does not fit its dtype.
+bool ElementwisePass::StoreGradients(size_t begin, size_t count,
+                                     const auto& gradients) const {
+  for (size_t k = 0; k < kMaxGradients; ++k) {
+    const GradientOutput& output = problem_.gradients[k];
+    if (output.data.empty()) continue;
+    if (WriteElements(output.data, output.dtype, begin, gradients[k], count,
+                      !problem_.propagate()) < count) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Without a block only the kernel is run: nothing is written.
+template <class T>
+ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
+                                    std::optional<size_t> block) {
+  BlockMemory<T> memory;
+  ElementwiseArgs<T> args;
+  args.count = count;
+  Load(begin, memory, args);
+  for (size_t k = 0; k < kMaxGradients; ++k) {
+    const GradientOutput& output = problem_.gradients[k];
+    if (output.data.empty()) continue;
+    const Scratch<T> own(NthUse(ScratchUse::kGradients, k), count);
     // In place, the predictions must survive until the block is accepted.
-    args.gradient =
+    args.gradients[k] =
         problem_.in_place() || !block
-            ? memory.gradient
-            : OutputElements(problem_.gradient, problem_.gradient_dtype, begin,
-                             memory.gradient);
+            ? own.data()
+            : OutputElements(output.data, output.dtype, begin, own.data());
   }
   const bool row_losses = !problem_.row_losses.empty() && block;
   if (row_losses) args.values = memory.values;
+  const bool diagnostics = diagnostics_.wanted() && block;
+  if (diagnostics) args.diagnostics = diagnostics_.Figures(*block);
 
   ElementwiseSum sum = RunKernel(kernel_, args);
-  if (!block && problem_.gradient_dtype == Dtype::kFloat32) {
-    for (size_t i = 0; i < count && args.gradient != nullptr; ++i) {
-      sum.refused |= !std::isfinite(static_cast<float>(args.gradient[i]));
+  if (!block) {
+    std::byte unused[sizeof(double)];
+    for (size_t k = 0; k < kMaxGradients; ++k) {
+      const GradientOutput& output = problem_.gradients[k];
+      for (size_t i = 0; i < count && !output.data.empty(); ++i) {
+        sum.refused |= WriteElements<T>(unused, output.dtype, 0,
+                                        args.gradients[k] + i, 1) == 0;
+      }
     }
+    return sum;
   }
-  if (!block || sum.refused) return sum;
-  if (problem_.has_gradient()) {
-    sum.refused = WriteElements(problem_.gradient, problem_.gradient_dtype,
-                                begin, args.gradient, count) < count;
+  if (problem_.propagate()) sum.refused = false;
+  if (sum.refused) return sum;
+  if (diagnostics) {
+    diagnostics_.Observe(*block, count, 1, args.predictions, args.gradients[0],
+                         nullptr, args.active);
   }
+  sum.refused = !StoreGradients(begin, count, args.gradients);
   if (row_losses) StoreRowLosses(begin, count, memory.values, *block);
   return sum;
 }
@@ -187,13 +239,11 @@ void ElementwisePass::StoreRowLoss(size_t row, double sum_of_elements) {
   uint8_t active = 1;
   if (!weights_.uniform()) weights_.Fill(row, 1, &weight, &scale, &active);
   const double loss =
-      active
-          ? weight * (sum_of_elements / static_cast<double>(problem_.columns))
-          : 0;
-  WriteElements(problem_.row_losses, Dtype::kFloat64, row, &loss, 1);
+      active ? weight * (sum_of_elements / problem_.elements_per_mean()) : 0;
+  WriteElements(problem_.row_losses, Dtype::kFloat64, row, &loss, 1, false);
 }
 
-double ElementwisePass::Finish() {
+PassTotals ElementwisePass::Finish() {
   const size_t columns = problem_.columns;
   for (size_t block = 0; block < last_.size(); ++block) {
     const size_t end = (block + 1) * kBlockElements;
@@ -207,7 +257,15 @@ double ElementwisePass::Finish() {
     }
     StoreRowLoss(row, sum);
   }
-  return TreeSum(sums_) / static_cast<double>(columns);
+  PassTotals totals;
+  totals.loss_sum = TreeSum(sums_) / problem_.elements_per_mean();
+  totals.clipped_count =
+      std::accumulate(clipped_.begin(), clipped_.end(), int64_t{0});
+  const double counted = static_cast<double>(weights_.row_count()) *
+                         static_cast<double>(columns);
+  totals.diagnostics = diagnostics_.Finish(counted, totals.clipped_count);
+  totals.warnings = diagnostics_.Warnings(counted);
+  return totals;
 }
 
 std::optional<FieldViolation> ElementwisePass::Violation() {
@@ -227,22 +285,36 @@ std::optional<FieldViolation> ElementwisePass::Violation() {
 
 FieldViolation ElementwisePass::Explain(size_t element) const {
   const size_t row = element / problem_.columns;
+  const bool has_targets = problem_.traits().targets != TargetsRole::kNone;
   const double prediction = ReadElement(problem_.predictions, element);
-  const double target = ReadElement(problem_.targets, element);
+  const double target =
+      has_targets ? ReadElement(problem_.targets, element) : 0;
   Offence offence{Offence::Tensor::kPredictions, element % problem_.columns, "",
                   "finite numbers"};
   if (!std::isfinite(prediction)) {
     offence.got = NumberText(prediction);
     return ViolationAt(problem_, row, offence);
   }
-  if (auto unreadable =
-          ExplainRead(problem_.targets.dtype, target, problem_.in_double)) {
+  const auto unreadable =
+      has_targets
+          ? ExplainRead(problem_.targets.dtype, target, problem_.in_double)
+          : std::nullopt;
+  if (unreadable) {
     offence.tensor = Offence::Tensor::kTargets;
     offence.got = ElementText(problem_.targets, element);
     offence.allowed = *unreadable;
     return ViolationAt(problem_, row, offence);
   }
-  if (auto found = kernel_.explain(prediction, target)) {
+  std::vector<double> extras;
+  for (size_t k = 0; k < problem_.traits().extras.size(); ++k) {
+    if (!problem_.extras[k]) {
+      extras.push_back(0);
+      continue;
+    }
+    if (auto found = UnreadableExtra(problem_, k, element)) return *found;
+    extras.push_back(ReadElement(*problem_.extras[k], element));
+  }
+  if (auto found = kernel_.explain(prediction, target, extras)) {
     found->column = offence.column;
     return ViolationAt(problem_, row, *found);
   }

@@ -4,12 +4,24 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "lib/core/diagnostics.h"
 #include "lib/core/problem.h"
 #include "lib/core/row_weights.h"
 #include "lib/core/violation.h"
 
 namespace lossd {
+
+// What all blocks amount to.
+struct PassTotals {
+  // Sum of weight * row loss.
+  double loss_sum = 0;
+  int64_t clipped_count = 0;
+  std::vector<Diagnostic> diagnostics;
+  std::vector<std::string> warnings;
+};
 
 // The second phase: one pass over the tensors in blocks, a function of the
 // shape alone. Blocks may run in any order and at the same time.
@@ -23,9 +35,8 @@ class Pass {
   // After all blocks: the first element that was refused, if any was.
   virtual std::optional<FieldViolation> Violation() = 0;
 
-  // After all blocks, if nothing was refused: completes the row losses and
-  // returns the sum of weight * row loss.
-  virtual double Finish() = 0;
+  // After all blocks, if nothing was refused: completes the row losses.
+  virtual PassTotals Finish() = 0;
 };
 
 // Both borrow problem and weights. The weights must be finished before the
@@ -42,6 +53,11 @@ FieldViolation ViolationAt(const Problem& problem, size_t row,
 // The offence of an element, or of one in a row, that no check explains: its
 // loss or its gradient is too large for the type of the computation.
 FieldViolation OverflowAt(const Problem& problem, size_t element);
+
+// The refused number of an extra input that is not finite; nothing if it is.
+// `element` counts over the flattened tensor.
+std::optional<FieldViolation> UnreadableExtra(const Problem& problem,
+                                              size_t extra, size_t element);
 
 }  // namespace lossd
 

@@ -3,6 +3,7 @@
 #ifndef LOSSD_LIB_CORE_PROBLEM_H_
 #define LOSSD_LIB_CORE_PROBLEM_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,18 +26,34 @@ inline size_t RowsPerBlock(size_t columns) {
   return rows > 0 ? rows : 1;
 }
 
+// Where a gradient goes; empty if it is not wanted.
+struct GradientOutput {
+  std::span<std::byte> data;
+  Dtype dtype = Dtype::kUnspecified;
+};
+
 // Shapes of the views are not valid after planning; sizes are kept here.
 struct Problem {
   LossKernel kernel;
+  Semantics semantics = Semantics::kStrict;
   Reduction reduction = Reduction::kMean;
   std::optional<double> normalizer;
 
   size_t rows = 0;
   size_t columns = 0;
   size_t first_axis = 0;
+  // Shape of what there is one of for each row.
+  std::vector<int64_t> row_shape;
+  // Elements of the last axis, which the column input goes by.
+  size_t last_axis = 0;
 
   TensorView predictions;
   TensorView targets;
+  // Classes of the targets, and how many of both a row has.
+  std::optional<TensorView> target_indices;
+  size_t targets_per_row = 0;
+  // In the order of the traits' extras.
+  std::array<std::optional<TensorView>, kMaxExtras> extras;
   std::optional<TensorView> sample_weights;
   std::optional<TensorView> mask;
   // One a row; a single one is in `upstream`.
@@ -45,21 +62,37 @@ struct Problem {
   // The column input; empty if there is none.
   std::vector<double> column;
 
-  std::span<std::byte> gradient;
-  Dtype gradient_dtype = Dtype::kUnspecified;
+  // Of the predictions and of the differentiable extras, in their order.
+  std::array<GradientOutput, kMaxGradients> gradients;
   std::span<std::byte> row_losses;
+  bool diagnostics = false;
 
   // Compute in double rather than float, which could not hold the numbers or
   // their factors.
   bool in_double = false;
 
-  bool has_gradient() const { return !gradient.empty(); }
+  const LossTraits& traits() const { return kernel.traits; }
+  // What is not finite, or outside its range, is computed with.
+  bool propagate() const { return semantics != Semantics::kStrict; }
+  bool has_gradient() const { return !gradients[0].data.empty(); }
   // The gradient replaces the predictions.
   bool in_place() const {
-    return has_gradient() && gradient.data() == predictions.data.data();
+    return has_gradient() &&
+           gradients[0].data.data() == predictions.data.data();
   }
   const RowwiseKernel* rowwise() const {
-    return std::get_if<RowwiseKernel>(&kernel);
+    return std::get_if<RowwiseKernel>(&kernel.engine);
+  }
+  // Elements of one row of an extra input.
+  size_t ExtraPerRow(size_t extra) const {
+    return traits().extras[extra].shape == ExtraInput::Shape::kRows ? 1
+                                                                    : columns;
+  }
+  // Divides the sum of a row's elements.
+  double elements_per_mean() const {
+    return rowwise() != nullptr || traits().sum_of_elements
+               ? 1
+               : static_cast<double>(columns);
   }
 };
 

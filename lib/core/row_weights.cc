@@ -11,14 +11,14 @@
 namespace lossd {
 
 RowWeights::RowWeights(const Problem& problem) : problem_(problem) {
-  const RowwiseKernel* rowwise = problem.rowwise();
+  const LossTraits& traits = problem.traits();
+  has_class_weights_ = problem.rowwise() != nullptr && !problem.column.empty();
   uniform_ = !problem.sample_weights && !problem.mask &&
-             !problem.upstream_rows &&
-             !(rowwise != nullptr &&
-               (rowwise->ignore_index || !problem.column.empty()));
+             !problem.upstream_rows && !traits.ignore_index &&
+             !has_class_weights_;
   // Where every class weight meets its target, a row costs all its columns.
   const bool dense =
-      rowwise != nullptr && !rowwise->labels && !problem.column.empty();
+      has_class_weights_ && traits.targets == TargetsRole::kDense;
   rows_per_block_ = dense ? RowsPerBlock(problem.columns) : kBlockElements;
   if (!uniform_) {
     partials_.resize((problem.rows + rows_per_block_ - 1) / rows_per_block_);
@@ -30,11 +30,10 @@ bool RowWeights::Masked(size_t row) const {
 }
 
 bool RowWeights::Ignored(size_t row) const {
-  const RowwiseKernel* rowwise = problem_.rowwise();
-  if (rowwise == nullptr || !rowwise->ignore_index) return false;
+  const std::optional<int64_t>& ignored = problem_.traits().ignore_index;
+  if (!ignored) return false;
   int64_t label = 0;
-  return *ReadElements(problem_.targets, row, 1, &label) ==
-         *rowwise->ignore_index;
+  return *ReadElements(problem_.targets, row, 1, &label) == *ignored;
 }
 
 double RowWeights::Weight(size_t row) const {
@@ -42,26 +41,34 @@ double RowWeights::Weight(size_t row) const {
                                  : 1;
 }
 
+double RowWeights::WeightOfClass(int64_t label) const {
+  const bool known =
+      label >= 0 && static_cast<uint64_t>(label) < problem_.columns;
+  // The second phase refuses the others.
+  return known ? problem_.column[static_cast<size_t>(label)] : 0;
+}
+
 double RowWeights::ClassWeight(size_t row) const {
-  const RowwiseKernel* rowwise = problem_.rowwise();
-  if (rowwise == nullptr || problem_.column.empty()) return 1;
-  if (rowwise->labels) {
+  if (!has_class_weights_) return 1;
+  if (problem_.traits().targets == TargetsRole::kLabels) {
     int64_t scratch = 0;
-    const int64_t label = *ReadElements(problem_.targets, row, 1, &scratch);
-    const bool known =
-        label >= 0 && static_cast<uint64_t>(label) < problem_.columns;
-    // The second phase refuses the others.
-    return known ? problem_.column[static_cast<size_t>(label)] : 0;
+    return WeightOfClass(*ReadElements(problem_.targets, row, 1, &scratch));
   }
-  const size_t columns = problem_.columns;
-  const Scratch<double> memory(ScratchUse::kTargets, columns);
-  const Scratch<double> products(ScratchUse::kKernel, columns);
+  const size_t count = problem_.targets_per_row;
+  const Scratch<double> memory(ScratchUse::kTargets, count);
+  const Scratch<double> products(ScratchUse::kKernel, count);
   const double* const targets =
-      ReadElements(problem_.targets, row * columns, columns, memory.data());
-  for (size_t k = 0; k < columns; ++k) {
-    products.data()[k] = problem_.column[k] * targets[k];
+      ReadElements(problem_.targets, row * count, count, memory.data());
+  for (size_t k = 0; k < count; ++k) {
+    int64_t label = static_cast<int64_t>(k);
+    if (problem_.target_indices) {
+      int64_t scratch = 0;
+      label = *ReadElements(*problem_.target_indices, row * count + k, 1,
+                            &scratch);
+    }
+    products.data()[k] = WeightOfClass(label) * targets[k];
   }
-  return LaneSum({products.data(), columns});
+  return LaneSum({products.data(), count});
 }
 
 double RowWeights::Upstream(size_t row) const {
@@ -141,8 +148,13 @@ double RowWeights::Normalizer() const {
     case Reduction::kNone:
     case Reduction::kSum:
       return 1;
-    case Reduction::kMean:
-      return problem_.normalizer.value_or(static_cast<double>(row_count_));
+    case Reduction::kMean: {
+      const auto rows = static_cast<double>(row_count_);
+      return problem_.normalizer.value_or(
+          problem_.traits().mean_over_elements
+              ? rows * static_cast<double>(problem_.columns)
+              : rows);
+    }
     case Reduction::kWeightedMean:
       return weight_sum_;
     case Reduction::kBatchMean:
@@ -154,11 +166,7 @@ double RowWeights::Normalizer() const {
 double RowWeights::ScaleOf(double weight, double upstream) const {
   // Finish of the computation refuses a sum that is not finite.
   if (normalizer_ == 0 || !std::isfinite(normalizer_)) return 0;
-  const double scale = upstream * weight / normalizer_;
-  // The row's loss of an element-wise loss is a mean over its elements.
-  return problem_.rowwise() != nullptr
-             ? scale
-             : scale / static_cast<double>(problem_.columns);
+  return upstream * weight / normalizer_ / problem_.elements_per_mean();
 }
 
 bool RowWeights::scales_fit_float() const {

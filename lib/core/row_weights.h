@@ -69,6 +69,7 @@ class RowWeights {
   bool Masked(size_t row) const;
   bool Ignored(size_t row) const;
   double Weight(size_t row) const;
+  double WeightOfClass(int64_t label) const;
   double ClassWeight(size_t row) const;
   double Upstream(size_t row) const;
   std::optional<FieldViolation> Check(size_t row) const;
@@ -76,6 +77,7 @@ class RowWeights {
   double Normalizer() const;
 
   const Problem& problem_;
+  bool has_class_weights_;
   bool uniform_;
   size_t rows_per_block_;
   std::vector<Partial> partials_;

@@ -1,5 +1,9 @@
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "lib/core/convert.h"
@@ -11,7 +15,8 @@ namespace lossd {
 namespace {
 
 template <class T>
-size_t RunKernel(const RowwiseKernel& kernel, const RowwiseArgs<T>& args) {
+RowwiseOutcome RunKernel(const RowwiseKernel& kernel,
+                         const RowwiseArgs<T>& args) {
   if constexpr (std::is_same_v<T, float>) {
     return kernel.run_float(args);
   } else {
@@ -19,15 +24,21 @@ size_t RunKernel(const RowwiseKernel& kernel, const RowwiseArgs<T>& args) {
   }
 }
 
+void ReadInto(const TensorView& tensor, size_t index, int64_t* number) {
+  *number = *ReadElements(tensor, index, 1, number);
+}
+
 class RowwisePass final : public Pass {
  public:
   RowwisePass(const Problem& problem, const RowWeights& weights)
       : problem_(problem),
         weights_(weights),
-        kernel_(std::get<RowwiseKernel>(problem.kernel)),
+        kernel_(std::get<RowwiseKernel>(problem.kernel.engine)),
         rows_per_block_(RowsPerBlock(problem.columns)),
         sums_((problem.rows + rows_per_block_ - 1) / rows_per_block_),
-        refused_(sums_.size(), problem.rows) {}
+        clipped_(sums_.size()),
+        refused_(sums_.size(), problem.rows),
+        diagnostics_(problem, sums_.size()) {}
 
   size_t blocks() const override { return sums_.size(); }
 
@@ -43,20 +54,84 @@ class RowwisePass final : public Pass {
 
   std::optional<FieldViolation> Violation() override;
 
-  double Finish() override { return TreeSum(sums_); }
+  PassTotals Finish() override;
 
  private:
   template <class T>
   void Run(size_t begin, size_t count, size_t block);
+  std::optional<FieldViolation> UnreadableTarget(size_t row) const;
+  void CombineFigures(const std::vector<double>& figures, size_t rows,
+                      size_t block);
 
   const Problem& problem_;
   const RowWeights& weights_;
   const RowwiseKernel& kernel_;
   const size_t rows_per_block_;
   std::vector<double> sums_;
+  std::vector<int64_t> clipped_;
   // First refused row of each block; the number of rows if there is none.
   std::vector<size_t> refused_;
+  Diagnostics diagnostics_;
 };
+
+// What a block's memory is read into, one object a tensor.
+template <class T>
+struct RowMemory {
+  RowMemory(const Problem& problem, size_t rows)
+      : predictions(ScratchUse::kPredictions, rows * problem.columns),
+        targets(ScratchUse::kTargets, rows * problem.targets_per_row),
+        labels(ScratchUse::kLabels, rows * std::max<size_t>(
+                                               problem.targets_per_row, 1)) {
+    // Memory that is not written to costs nothing.
+    for (size_t k = 0; k < problem.traits().extras.size(); ++k) {
+      extras[k].emplace(NthUse(ScratchUse::kExtras, k),
+                        rows * problem.ExtraPerRow(k));
+    }
+    for (size_t k = 0; k < kMaxGradients; ++k) {
+      if (problem.gradients[k].data.empty()) continue;
+      gradients[k].emplace(NthUse(ScratchUse::kGradients, k),
+                           rows * problem.columns);
+    }
+  }
+
+  Scratch<T> predictions;
+  Scratch<T> targets;
+  Scratch<int64_t> labels;
+  std::array<std::optional<Scratch<T>>, kMaxExtras> extras;
+  std::array<std::optional<Scratch<T>>, kMaxGradients> gradients;
+};
+
+// Everything that a block reads.
+template <class T>
+void Load(const Problem& problem, size_t begin, const RowMemory<T>& memory,
+          RowwiseArgs<T>& args) {
+  const size_t count = args.rows;
+  const size_t columns = problem.columns;
+  args.columns = columns;
+  args.propagate = problem.propagate();
+  args.column = problem.column.empty() ? nullptr : problem.column.data();
+  args.predictions = ReadElements(problem.predictions, begin * columns,
+                                  count * columns, memory.predictions.data());
+  const size_t per_row = problem.targets_per_row;
+  args.targets_per_row = per_row;
+  if (problem.traits().targets == TargetsRole::kLabels) {
+    args.labels =
+        ReadElements(problem.targets, begin, count, memory.labels.data());
+  } else if (problem.traits().targets != TargetsRole::kNone) {
+    args.targets = ReadElements(problem.targets, begin * per_row,
+                                count * per_row, memory.targets.data());
+  }
+  if (problem.target_indices) {
+    args.indices = ReadElements(*problem.target_indices, begin * per_row,
+                                count * per_row, memory.labels.data());
+  }
+  for (size_t k = 0; k < problem.traits().extras.size(); ++k) {
+    if (!problem.extras[k]) continue;
+    const size_t size = problem.ExtraPerRow(k);
+    args.extras[k] = ReadElements(*problem.extras[k], begin * size,
+                                  count * size, memory.extras[k]->data());
+  }
+}
 
 template <class T>
 void RowwisePass::Run(size_t begin, size_t count, size_t block) {
@@ -70,48 +145,78 @@ void RowwisePass::Run(size_t begin, size_t count, size_t block) {
 
   RowwiseArgs<T> args;
   args.rows = count;
-  args.columns = problem_.columns;
   args.scales = scales;
   args.active = active;
   args.row_losses = losses;
-  args.column = problem_.column.empty() ? nullptr : problem_.column.data();
-  // Memory that is not written to costs nothing.
-  const Scratch<T> predictions(ScratchUse::kPredictions, elements);
-  const Scratch<T> targets(ScratchUse::kTargets, elements);
-  const Scratch<int64_t> labels(ScratchUse::kLabels, count);
-  const Scratch<T> gradient(ScratchUse::kGradient, elements);
-  args.predictions =
-      ReadElements(problem_.predictions, first, elements, predictions.data());
-  if (kernel_.labels) {
-    args.labels = ReadElements(problem_.targets, begin, count, labels.data());
-  } else {
-    args.targets =
-        ReadElements(problem_.targets, first, elements, targets.data());
-  }
-  if (problem_.has_gradient()) {
+  const RowMemory<T> memory(problem_, count);
+  Load(problem_, begin, memory, args);
+  for (size_t k = 0; k < kMaxGradients; ++k) {
+    const GradientOutput& output = problem_.gradients[k];
+    if (output.data.empty()) continue;
     // In place, the predictions must survive until the block is accepted.
-    args.gradient =
+    T* const own = memory.gradients[k]->data();
+    args.gradients[k] =
         problem_.in_place()
-            ? gradient.data()
-            : OutputElements(problem_.gradient, problem_.gradient_dtype, first,
-                             gradient.data());
+            ? own
+            : OutputElements(output.data, output.dtype, first, own);
   }
-  size_t refused = RunKernel(kernel_, args);
-  if (refused == count && problem_.has_gradient()) {
+  std::vector<double> figures;
+  if (diagnostics_.wanted()) {
+    figures.resize(count * problem_.traits().diagnostics.size());
+    args.diagnostics = figures.data();
+  }
+  const RowwiseOutcome outcome = RunKernel(kernel_, args);
+  size_t refused = outcome.refused;
+  // What the kernel saw, before predictions are overwritten.
+  if (diagnostics_.wanted() && refused == count) {
+    CombineFigures(figures, count, block);
+    diagnostics_.Observe(block, count, problem_.columns, args.predictions,
+                         args.gradients[0], args.labels, active);
+  }
+  for (size_t k = 0; k < kMaxGradients && refused == count; ++k) {
+    const GradientOutput& output = problem_.gradients[k];
+    if (output.data.empty()) continue;
     const size_t written =
-        WriteElements(problem_.gradient, problem_.gradient_dtype, first,
-                      args.gradient, elements);
+        WriteElements(output.data, output.dtype, first, args.gradients[k],
+                      elements, !problem_.propagate());
     refused = written / problem_.columns;
   }
   if (refused < count) {
     refused_[block] = begin + refused;
     return;
   }
-  for (size_t i = 0; i < count; ++i) losses[i] *= weights[i];
+  for (size_t i = 0; i < count; ++i) {
+    if (active[i] != 0) losses[i] *= weights[i];
+  }
+  clipped_[block] = outcome.clipped;
   sums_[block] = LaneSum({losses, count});
   if (!problem_.row_losses.empty()) {
-    WriteElements(problem_.row_losses, Dtype::kFloat64, begin, losses, count);
+    WriteElements(problem_.row_losses, Dtype::kFloat64, begin, losses, count,
+                  false);
   }
+}
+
+void RowwisePass::CombineFigures(const std::vector<double>& figures,
+                                 size_t rows, size_t block) {
+  const auto& infos = problem_.traits().diagnostics;
+  for (size_t k = 0; k < infos.size(); ++k) {
+    const auto numbers = std::span(figures).subspan(k * rows, rows);
+    diagnostics_.Figures(block)[k] =
+        infos[k].combine == DiagnosticInfo::Combine::kMax
+            ? *std::ranges::max_element(numbers)
+            : LaneSum(numbers);
+  }
+}
+
+PassTotals RowwisePass::Finish() {
+  PassTotals totals;
+  totals.loss_sum = TreeSum(sums_);
+  totals.clipped_count =
+      std::accumulate(clipped_.begin(), clipped_.end(), int64_t{0});
+  const auto counted = static_cast<double>(weights_.row_count());
+  totals.diagnostics = diagnostics_.Finish(counted, totals.clipped_count);
+  totals.warnings = diagnostics_.Warnings(counted);
+  return totals;
 }
 
 std::optional<FieldViolation> RowwisePass::Violation() {
@@ -119,31 +224,62 @@ std::optional<FieldViolation> RowwisePass::Violation() {
   const size_t row = *std::min_element(refused_.begin(), refused_.end());
   if (row == problem_.rows) return std::nullopt;
   const size_t columns = problem_.columns;
-  std::vector<double> predictions(columns);
-  std::vector<double> targets(kernel_.labels ? 0 : columns);
-  std::optional<int64_t> label;
-  for (size_t k = 0; k < columns; ++k) {
-    predictions[k] = ReadElement(problem_.predictions, row * columns + k);
-    if (kernel_.labels) continue;
-    const size_t element = row * columns + k;
-    targets[k] = ReadElement(problem_.targets, element);
-    const Dtype dtype = problem_.targets.dtype;
-    if (dtype == Dtype::kFloat32 || dtype == Dtype::kFloat64) continue;
-    if (auto unreadable = ExplainRead(dtype, targets[k], problem_.in_double)) {
-      return FieldViolation{"targets.data", static_cast<int64_t>(element),
-                            ElementText(problem_.targets, element),
-                            *std::move(unreadable)};
+  if (auto found = UnreadableTarget(row)) return found;
+  std::vector<std::vector<double>> kept;
+  const auto read = [&](const TensorView& tensor, size_t per_row) {
+    std::vector<double>& numbers = kept.emplace_back(per_row);
+    for (size_t k = 0; k < per_row; ++k) {
+      numbers[k] = ReadElement(tensor, row * per_row + k);
     }
+    return std::span<const double>(numbers);
+  };
+  RowView view;
+  view.column = problem_.column;
+  view.predictions = read(problem_.predictions, columns);
+  std::vector<int64_t> indices(
+      problem_.target_indices ? problem_.targets_per_row : 0);
+  for (size_t k = 0; k < indices.size(); ++k) {
+    ReadInto(*problem_.target_indices, row * indices.size() + k, &indices[k]);
   }
-  if (kernel_.labels) {
-    int64_t scratch = 0;
-    label = *ReadElements(problem_.targets, row, 1, &scratch);
+  view.indices = indices;
+  if (problem_.traits().targets == TargetsRole::kLabels) {
+    ReadInto(problem_.targets, row, &view.label.emplace());
+  } else if (problem_.traits().targets != TargetsRole::kNone) {
+    view.targets = read(problem_.targets, problem_.targets_per_row);
   }
-  if (const auto offence =
-          kernel_.explain(predictions, targets, label, problem_.column)) {
+  for (size_t k = 0; k < problem_.traits().extras.size(); ++k) {
+    if (!problem_.extras[k]) continue;
+    const size_t size = problem_.ExtraPerRow(k);
+    for (size_t i = row * size; i < (row + 1) * size; ++i) {
+      if (auto found = UnreadableExtra(problem_, k, i)) return found;
+    }
+    view.extras[k] = read(*problem_.extras[k], size);
+  }
+  if (const auto offence = kernel_.explain(view)) {
     return ViolationAt(problem_, row, *offence);
   }
   return OverflowAt(problem_, row * columns);
+}
+
+// A target that is no number of the computation's type. Logarithms and the
+// like may be infinite, so floats are for the loss to judge.
+std::optional<FieldViolation> RowwisePass::UnreadableTarget(size_t row) const {
+  const Dtype dtype = problem_.targets.dtype;
+  if (problem_.traits().targets == TargetsRole::kLabels ||
+      (dtype != Dtype::kInt32 && dtype != Dtype::kInt64 &&
+       dtype != Dtype::kBool)) {
+    return std::nullopt;
+  }
+  const size_t per_row = problem_.targets_per_row;
+  for (size_t i = row * per_row; i < (row + 1) * per_row; ++i) {
+    if (auto unreadable = ExplainRead(dtype, ReadElement(problem_.targets, i),
+                                      problem_.in_double)) {
+      return FieldViolation{"targets.data", static_cast<int64_t>(i),
+                            ElementText(problem_.targets, i),
+                            *std::move(unreadable)};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace

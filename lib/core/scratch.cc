@@ -20,7 +20,9 @@ ScratchMemory::ScratchMemory(ScratchUse use, size_t bytes) {
     data_ = own_.get();
     return;
   }
-  static thread_local std::array<std::unique_ptr<std::byte[], Deleter>, 5> kept;
+  static thread_local std::array<std::unique_ptr<std::byte[], Deleter>,
+                                 static_cast<size_t>(ScratchUse::kCount)>
+      kept;
   auto& memory = kept[static_cast<size_t>(use)];
   if (!memory) memory.reset(Allocate(kKeptBytes));
   data_ = memory.get();

@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 
+#include "lib/kernels/loss_kernel.h"
+
 namespace lossd {
 
 // Who asks: two uses at the same time on one thread never share memory.
@@ -13,9 +15,16 @@ enum class ScratchUse : uint8_t {
   kPredictions,
   kTargets,
   kLabels,
-  kGradient,
   kKernel,
+  kGradients,                                 // and the next kMaxGradients - 1
+  kExtras = kGradients + kMaxGradients,       // and the next kMaxExtras - 1
+  kCount = kExtras + kMaxExtras,
 };
+
+// The use for the n-th of several tensors.
+constexpr ScratchUse NthUse(ScratchUse first, size_t n) {
+  return static_cast<ScratchUse>(static_cast<size_t>(first) + n);
+}
 
 // Uninitialised memory for a block's work. What is small belongs to the thread
 // and is used again, so that blocks do not allocate; a row that is longer than

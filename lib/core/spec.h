@@ -15,23 +15,32 @@ enum class Reduction : uint8_t {
   kBatchMean,     // that sum / size of the first axis, masked rows included
 };
 
-// Whose conventions decide what the options leave open. This version computes
-// kStrict; the others are UNIMPLEMENTED.
+// Whose conventions decide what the options leave open; the losses' headers
+// say what that is, compute.h what it is for all of them.
 enum class Semantics : uint8_t { kStrict, kPytorch, kKeras };
 
-// What predictions are. kUnspecified is refused wherever it matters.
+// The enums of options below have the numbers of their namesakes in lossd.v1.
+
+// What predictions are. kUnspecified is refused wherever it matters, unless
+// the semantics has a convention.
 enum class PredictionKind : uint8_t {
-  kUnspecified,
-  kLogits,
-  kProbabilities,
-  kLogProbabilities,
+  kUnspecified = 0,
+  kLogits = 1,
+  kProbabilities = 2,
+  kLogProbabilities = 3,
 };
 
 // What the targets of the Kullback-Leibler divergence are.
-enum class TargetKind : uint8_t { kProbabilities, kLogProbabilities };
+enum class TargetKind : uint8_t { kProbabilities = 1, kLogProbabilities = 2 };
 
-// How the classes of hinge are written.
-enum class LabelEncoding : uint8_t { kPlusMinusOne, kZeroOne };
+// How two classes are written.
+enum class LabelEncoding : uint8_t { kPlusMinusOne = 1, kZeroOne = 2 };
+
+// What becomes of the mass that top-k targets leave to the other classes.
+enum class TailPolicy : uint8_t { kDrop = 1, kRenormalize = 2, kUniformTail = 3 };
+
+// What one value of a loss over sets is computed from.
+enum class Scope : uint8_t { kSample = 1, kBatch = 2 };
 
 }  // namespace lossd
 

@@ -138,7 +138,8 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
   }
   const double log_sum_exp = log_sum + double{max};
   *loss += options.z_loss * log_sum_exp * log_sum_exp;
-  if (!std::isfinite(*loss)) return false;
+  const bool propagate = options.semantics != Semantics::kStrict;
+  if (!propagate && !std::isfinite(*loss)) return false;
   if (gradient == nullptr) return true;
 
   const double pull = 2 * options.z_loss * log_sum_exp;
@@ -146,7 +147,7 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
       hn::Set(d, static_cast<T>(scale * (target.total + pull) / sum));
   const auto minus_scale = hn::Set(d, static_cast<T>(-scale));
   if (hot == kNotHot) {
-    return StoreGradient(
+    return propagate | StoreGradient(
         gradient, columns, [&](size_t i, size_t live, auto store) HWY_ATTR {
           const Chunk<T> tau(target.tau + i, live, T{0});
           for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
@@ -166,7 +167,7 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
       });
   gradient[hot] =
       static_cast<T>(scale * (pull * hot_exp - target.total * others) / sum);
-  return finite && std::isfinite(gradient[hot]);
+  return propagate || (finite && std::isfinite(gradient[hot]));
 }
 
 // T is double: see CrossEntropyOptions.
@@ -236,18 +237,21 @@ HWY_INLINE bool ProbabilitiesRow(const CrossEntropyOptions& options,
 }
 
 template <class T>
-HWY_INLINE bool LogProbabilitiesRow(const T* row, size_t columns,
+HWY_INLINE bool LogProbabilitiesRow(Semantics semantics, const T* row,
+                                    size_t columns,
                                     const RowTarget<T>& target, double scale,
                                     T* gradient, double* loss) {
   const ChunkTag<T> d;
   // NaN and +inf are refused even where no target mass meets them.
-  if (std::isnan(MaxOfLogits(row, columns))) return false;
+  if (semantics == Semantics::kStrict && std::isnan(MaxOfLogits(row, columns))) {
+    return false;
+  }
   *loss =
       CrossTerm(row, columns, T{0}, target, [](auto v) HWY_ATTR { return v; });
-  if (!std::isfinite(*loss)) return false;
+  if (semantics == Semantics::kStrict && !std::isfinite(*loss)) return false;
   if (gradient == nullptr) return true;
   const auto scale_v = hn::Set(d, static_cast<T>(scale));
-  return StoreGradient(
+  return (semantics != Semantics::kStrict) | StoreGradient(
       gradient, columns, [&](size_t i, size_t live, auto store) HWY_ATTR {
         const Chunk<T> tau(target.tau + i, live, T{0});
         for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {

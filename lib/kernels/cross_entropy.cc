@@ -15,7 +15,9 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // Only after foreach_target.h:
 #include "hwy/highway.h"
+#include "lib/kernels/clipped_probabilities-inl.h"
 #include "lib/kernels/cross_entropy-inl.h"
+#include "lib/kernels/logits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lossd {
@@ -25,67 +27,147 @@ namespace {
 template <class T>
 HWY_INLINE bool RunRow(const CrossEntropyOptions& options, const T* row,
                        size_t columns, const RowTarget<T>& target, double scale,
-                       T* gradient, T* scratch, double* loss) {
+                       T* gradient, T* scratch, double* loss,
+                       int64_t* clipped) {
   switch (options.prediction_kind) {
     case PredictionKind::kLogits:
       return LogitsRow(options, row, columns, target, scale, gradient, scratch,
                        loss);
     case PredictionKind::kProbabilities:
       if constexpr (std::is_same_v<T, double>) {
-        return ProbabilitiesRow(options, row, columns, target, scale, gradient,
-                                loss);
+        return options.semantics == Semantics::kStrict
+                   ? ProbabilitiesRow(options, row, columns, target, scale,
+                                      gradient, loss)
+                   : UncheckedProbabilitiesRow(options, row, columns, target,
+                                               scale, gradient, loss, clipped);
       }
       return false;
     case PredictionKind::kLogProbabilities:
-      return LogProbabilitiesRow(row, columns, target, scale, gradient, loss);
+      return LogProbabilitiesRow(options.semantics, row, columns, target, scale,
+                                 gradient, loss);
     case PredictionKind::kUnspecified:
       return false;
   }
   return false;
 }
 
+// All rows of a block, with what they work in.
 template <class T>
-HWY_INLINE size_t RunRows(const CrossEntropyOptions& options,
-                          const RowwiseArgs<T>& args) {
-  const size_t columns = args.columns;
-  const size_t room = (columns + kSumLanes - 1) / kSumLanes * kSumLanes;
-  const Scratch<T> memory(ScratchUse::kKernel, 3 * room);
-  T* const scratch = memory.data();
-  size_t refused = args.rows;
-  for (size_t i = 0; i < args.rows; ++i) {
-    T* const gradient = args.gradient ? args.gradient + i * columns : nullptr;
-    args.row_losses[i] = 0;
-    if (!args.active[i]) {
-      if (gradient) std::fill_n(gradient, columns, T{0});
-      continue;
+class Rows {
+ public:
+  Rows(const CrossEntropyOptions& options, const RowwiseArgs<T>& args)
+      : options_(options),
+        args_(args),
+        columns_(args.columns),
+        room_((columns_ + kSumLanes - 1) / kSumLanes * kSumLanes),
+        memory_(ScratchUse::kKernel, 5 * room_) {}
+
+  HWY_INLINE RowwiseOutcome Run() {
+    RowwiseOutcome outcome{args_.rows, 0};
+    for (size_t i = 0; i < args_.rows; ++i) {
+      T* const gradient =
+          args_.gradients[0] ? args_.gradients[0] + i * columns_ : nullptr;
+      args_.row_losses[i] = 0;
+      if (!args_.active[i]) {
+        if (gradient) std::fill_n(gradient, columns_, T{0});
+        continue;
+      }
+      if (!RunOne(i, gradient, &outcome.clipped) &&
+          outcome.refused == args_.rows) {
+        outcome.refused = i;
+      }
     }
-    // Read once: a caller that shares memory may change it after the check.
-    const int64_t label = args.labels ? args.labels[i] : 0;
-    bool allowed = label >= 0 && static_cast<uint64_t>(label) < columns;
-    RowTarget<T> target;
-    if (allowed) {
-      allowed = PrepareTarget(
-          options, args.targets ? args.targets + i * columns : nullptr,
-          static_cast<size_t>(label), columns, args.column,
-          RowTargetScratch<T>{scratch + room, scratch + 2 * room}, &target);
-    }
-    if (allowed) {
-      allowed = RunRow(options, args.predictions + i * columns, columns, target,
-                       args.scales[i], gradient, scratch, &args.row_losses[i]);
-    }
-    if (!allowed && refused == args.rows) refused = i;
+    return outcome;
   }
-  return refused;
+
+ private:
+  T* Memory(size_t nth) const { return memory_.data() + nth * room_; }
+
+  PlainTarget<T> Plain(size_t i, int64_t label) const {
+    if (args_.labels) return {label, nullptr, nullptr, 0};
+    const size_t count = args_.targets_per_row;
+    return {-1, args_.targets + i * count,
+            args_.indices ? args_.indices + i * count : nullptr, count};
+  }
+
+  HWY_INLINE bool Prepare(const PlainTarget<T>& plain, RowTarget<T>* target) {
+    const T* dense = plain.weights;
+    if (plain.indices != nullptr) {
+      if (!ScatterTargets(options_.tail_policy, plain.weights, plain.indices,
+                          plain.count, columns_, Memory(1))) {
+        return false;
+      }
+      dense = Memory(1);
+    }
+    const size_t label =
+        dense == nullptr ? static_cast<size_t>(plain.label) : 0;
+    return PrepareTarget(options_, dense, label, columns_, args_.column,
+                         RowTargetScratch<T>{Memory(1), Memory(2)}, target);
+  }
+
+  HWY_INLINE bool RunOne(size_t i, T* gradient, int64_t* clipped) {
+    // Read once: a caller that shares memory may change it after the check.
+    const int64_t label = args_.labels ? args_.labels[i] : 0;
+    if (label < 0 || static_cast<uint64_t>(label) >= columns_) return false;
+    const PlainTarget<T> plain = Plain(i, label);
+    RowTarget<T> target;
+    if (!Prepare(plain, &target)) return false;
+    const T* row = args_.predictions + i * columns_;
+    const bool transformed =
+        options_.logit_softcap != 0 || options_.temperature != 1;
+    if constexpr (std::is_same_v<T, double>) {
+      if (transformed) {
+        TransformLogits(options_.logit_softcap, options_.temperature, row,
+                        columns_, Memory(3), Memory(4));
+        row = Memory(3);
+      }
+    }
+    double* const loss = args_.row_losses + i;
+    const double scale = options_.factor * args_.scales[i];
+    bool allowed = RunRow(options_, row, columns_, target, scale, gradient,
+                          Memory(0), loss, clipped);
+    if (transformed && gradient != nullptr) {
+      for (size_t k = 0; k < columns_; ++k) gradient[k] *= Memory(4)[k];
+    }
+    *loss *= options_.factor;
+    if (!allowed && args_.propagate) {
+      *loss = std::numeric_limits<double>::quiet_NaN();
+      if (gradient) {
+        std::fill_n(gradient, columns_, std::numeric_limits<T>::quiet_NaN());
+      }
+      allowed = true;
+    }
+    if (args_.diagnostics != nullptr && allowed) Diagnose(i, row, plain);
+    return allowed;
+  }
+
+  HWY_INLINE void Diagnose(size_t i, const T* row,
+                           const PlainTarget<T>& plain) {
+    double* const figures = args_.diagnostics + i;
+    figures[0] = IsRight(row, columns_, plain);
+    if (options_.prediction_kind != PredictionKind::kLogits) return;
+    const SoftmaxFigures softmax = FiguresOfSoftmax(row, columns_, plain);
+    figures[args_.rows] = softmax.entropy;
+    figures[2 * args_.rows] = softmax.surprisal;
+    figures[3 * args_.rows] = softmax.target_probability;
+  }
+
+  const CrossEntropyOptions& options_;
+  const RowwiseArgs<T>& args_;
+  const size_t columns_;
+  // Elements of a row, rounded up to whole chunks.
+  const size_t room_;
+  const Scratch<T> memory_;
+};
+
+RowwiseOutcome RunFloat(const CrossEntropyOptions& options,
+                        const RowwiseArgs<float>& args) {
+  return Rows<float>(options, args).Run();
 }
 
-size_t RunFloat(const CrossEntropyOptions& options,
-                const RowwiseArgs<float>& args) {
-  return RunRows(options, args);
-}
-
-size_t RunDouble(const CrossEntropyOptions& options,
-                 const RowwiseArgs<double>& args) {
-  return RunRows(options, args);
+RowwiseOutcome RunDouble(const CrossEntropyOptions& options,
+                         const RowwiseArgs<double>& args) {
+  return Rows<double>(options, args).Run();
 }
 
 }  // namespace
@@ -151,17 +233,54 @@ std::optional<Offence> ExplainLogarithms(Row predictions, bool logits) {
   return InPredictions(0, "a row of -inf only", "a possible class in each row");
 }
 
+// Of the classes of top-k targets; those without weight are padding.
+std::optional<Offence> ExplainIndices(const RowView& row) {
+  const auto classes = static_cast<int64_t>(row.predictions.size());
+  for (size_t k = 0; k < row.indices.size(); ++k) {
+    const double weight = row.targets[k];
+    if (!(weight >= 0) || !std::isfinite(weight)) {
+      return Offence{Offence::Tensor::kTargets, k, NumberText(weight),
+                     "weights that are finite and >= 0"};
+    }
+    const int64_t index = row.indices[k];
+    if (weight == 0 || (index >= 0 && index < classes)) continue;
+    return Offence{Offence::Tensor::kTargets, k,
+                   "a weight of class " + std::to_string(index),
+                   "classes 0 to " + std::to_string(classes - 1) +
+                       " in target_indices wherever there is weight"};
+  }
+  return std::nullopt;
+}
+
+double MassOf(const CrossEntropyOptions& options, const RowView& row,
+              size_t k) {
+  if (row.label) return static_cast<size_t>(*row.label) == k ? 1 : 0;
+  if (row.indices.empty()) {
+    return options.log_targets ? std::exp(row.targets[k]) : row.targets[k];
+  }
+  double mass = 0;
+  for (size_t i = 0; i < row.indices.size(); ++i) {
+    if (row.indices[i] == static_cast<int64_t>(k)) mass += row.targets[i];
+  }
+  return mass;
+}
+
 std::optional<Offence> Explain(const CrossEntropyOptions& options,
-                               Row predictions, Row targets,
-                               std::optional<int64_t> label, Row weights) {
+                               const RowView& row) {
+  const Row predictions = row.predictions;
   const size_t columns = predictions.size();
-  if (label && (*label < 0 || static_cast<uint64_t>(*label) >= columns)) {
+  if (row.label &&
+      (*row.label < 0 || static_cast<uint64_t>(*row.label) >= columns)) {
     return Offence{
-        Offence::Tensor::kTargets, 0, "label " + std::to_string(*label),
+        Offence::Tensor::kTargets, 0, "label " + std::to_string(*row.label),
         "0 to " + std::to_string(columns - 1) + " for " +
             std::to_string(columns) + " classes: labels are 0-based"};
   }
-  if (auto offence = ExplainTargets(options, targets)) return offence;
+  if (!row.indices.empty()) {
+    if (auto offence = ExplainIndices(row)) return offence;
+  } else if (auto offence = ExplainTargets(options, row.targets)) {
+    return offence;
+  }
   const bool probabilities =
       options.prediction_kind == PredictionKind::kProbabilities;
   if (auto offence =
@@ -174,11 +293,8 @@ std::optional<Offence> Explain(const CrossEntropyOptions& options,
   const double impossible =
       probabilities ? 0 : -std::numeric_limits<double>::infinity();
   for (size_t k = 0; k < columns; ++k) {
-    double mass = label ? double(static_cast<size_t>(*label) == k)
-                  : options.log_targets ? std::exp(targets[k])
-                                        : targets[k];
-    mass += options.label_smoothing;
-    if (!weights.empty()) mass *= weights[k];
+    double mass = MassOf(options, row, k) + options.label_smoothing;
+    if (!row.column.empty()) mass *= row.column[k];
     if (predictions[k] != impossible || !(mass > 0)) continue;
     return InPredictions(k,
                          NumberText(impossible) + " where the target has mass",
@@ -190,21 +306,38 @@ std::optional<Offence> Explain(const CrossEntropyOptions& options,
 
 }  // namespace
 
-RowwiseKernel CrossEntropyKernel(const CrossEntropyOptions& options) {
-  RowwiseKernel kernel;
-  kernel.run_float = [options](const RowwiseArgs<float>& args) {
-    return HWY_DYNAMIC_DISPATCH(RunFloat)(options, args);
-  };
-  kernel.run_double = [options](const RowwiseArgs<double>& args) {
-    return HWY_DYNAMIC_DISPATCH(RunDouble)(options, args);
-  };
-  kernel.explain = [options](Row predictions, Row targets,
-                             std::optional<int64_t> label, Row weights) {
-    return Explain(options, predictions, targets, label, weights);
-  };
-  kernel.double_only = options.divergence || options.prediction_kind ==
-                                                 PredictionKind::kProbabilities;
-  return kernel;
+LossKernel CrossEntropyKernel(const CrossEntropyOptions& options) {
+  const bool logits = options.prediction_kind == PredictionKind::kLogits;
+  LossTraits traits;
+  traits.logits = logits;
+  // float32 would lose digits: terms of divergences cancel, probabilities are
+  // renormalised, and a logit that was rounded moves its exponential by as
+  // much as it is large.
+  traits.double_only =
+      options.divergence || options.logit_softcap != 0 ||
+      options.temperature != 1 ||
+      options.prediction_kind == PredictionKind::kProbabilities;
+  traits.diagnostics = {{"accuracy"}};
+  if (logits) {
+    traits.diagnostics.push_back({"entropy"});
+    traits.diagnostics.push_back(
+        {"perplexity", DiagnosticInfo::Combine::kExpOfMean});
+    traits.diagnostics.push_back({"mean_target_probability"});
+  }
+  return {std::move(traits),
+          RowwiseKernel{
+              .run_float =
+                  [options](const RowwiseArgs<float>& args) {
+                    return HWY_DYNAMIC_DISPATCH(RunFloat)(options, args);
+                  },
+              .run_double =
+                  [options](const RowwiseArgs<double>& args) {
+                    return HWY_DYNAMIC_DISPATCH(RunDouble)(options, args);
+                  },
+              .explain =
+                  [options](const RowView& row) {
+                    return Explain(options, row);
+                  }}};
 }
 
 }  // namespace lossd

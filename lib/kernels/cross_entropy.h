@@ -15,9 +15,21 @@ inline constexpr double kProbabilitySumTolerance = 1e-4;
 // What sets the members of the cross-entropy family apart.
 struct CrossEntropyOptions {
   PredictionKind prediction_kind = PredictionKind::kLogits;
+  Semantics semantics = Semantics::kStrict;
   double label_smoothing = 0;
   // kLogits only.
   double z_loss = 0;
+  // kLogits only: x becomes softcap tanh(x / softcap) unless that is 0, and is
+  // then divided by the temperature.
+  double logit_softcap = 0;
+  double temperature = 1;
+  // Multiplies losses and gradients.
+  double factor = 1;
+  // What kKeras keeps probabilities from 0 and 1 by.
+  double epsilon = 1e-7;
+  TailPolicy tail_policy = TailPolicy::kDrop;
+  // Targets may be above 1.
+  bool any_mass = false;
   // Subtracts the entropy of the targets: the Kullback-Leibler divergence,
   // which does not renormalise probabilities.
   bool divergence = false;
@@ -40,9 +52,21 @@ struct CrossEntropyOptions {
 // or 2^-23 of the largest term (scale * softmax or scale * target) of its row.
 // Probabilities and divergences must be run in double: their terms cancel.
 //
-// Thread-safe. `labels`, `ignore_index` and `column_input` of the kernel are
-// for the loss to set.
-RowwiseKernel CrossEntropyKernel(const CrossEntropyOptions& options);
+// Probabilities under other semantics than kStrict, L = log:
+//   kPytorch  loss = -sum tau_k max(L q_k, -100), d/dq_j = -tau_j / max(q_j,
+//             1e-12), used as given
+//   kKeras    p = q / Q clipped to [epsilon, 1 - epsilon], loss = -sum tau_k
+//             L p_k, d/dq_j = T_a / Q - tau_j / q_j over the classes that are
+//             not clipped (T_a their mass), T_a / Q for the others; divergence:
+//             t and q clipped to [epsilon, 1], loss = sum t_k L(t_k / q_k),
+//             d/dq_j = -t_j / q_j, 0 where q_j is clipped
+//
+// With kLogits the loss has the diagnostics accuracy, entropy, perplexity and
+// mean_target_probability, else accuracy.
+//
+// Thread-safe. `targets` and `ignore_index` of the traits are for the loss to
+// set.
+LossKernel CrossEntropyKernel(const CrossEntropyOptions& options);
 
 }  // namespace lossd
 

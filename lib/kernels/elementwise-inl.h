@@ -1,14 +1,20 @@
 // The element-wise engine: everything that the losses with one value and one
 // slope for each element have in common.
 //
-// A loss brings a functor:
+// A loss brings a functor,
 //
-//   template <class D, class V> ValueAndSlope<V> operator()(
-//       D d, V prediction, V target, V column) const;
+//   template <class T>
+//   struct Functor : ElementwiseFunctor {
+//     Functor(const Params& params, Semantics semantics);
+//     template <class D, class V = hn::Vec<D>>
+//     HWY_INLINE ValueAndSlope<V> operator()(D d, const Operands<V>& in) const;
+//   };
 //
-// It must not branch, read memory or keep state. Where an element is outside
+// which must not branch, read memory or keep state. Where an element is outside
 // its domain it returns NaN as the value, on purpose or by its arithmetic;
-// `column` is 1 when the loss got no column input.
+// unless the semantics propagates, where only arithmetic may. A functor that
+// gives more than value and slope says so by the constants of
+// ElementwiseFunctor and returns a FullResult.
 
 #if defined(LOSSD_LIB_KERNELS_ELEMENTWISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LOSSD_LIB_KERNELS_ELEMENTWISE_INL_H_
@@ -20,6 +26,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 
 #include "hwy/highway.h"
 #include "lib/kernels/lanes-inl.h"
@@ -30,14 +37,48 @@ HWY_BEFORE_NAMESPACE();
 namespace lossd {
 namespace HWY_NAMESPACE {
 
+// What a functor reads.
+template <class V>
+struct Operands {
+  V prediction;
+  // 0 for losses without targets.
+  V target;
+  // 1 without a column input.
+  V column;
+  // 0 where not given; only the functor's kExtras are set.
+  V extras[kMaxExtras];
+};
+
 template <class V>
 struct ValueAndSlope {
   V value;
   V slope;
 };
 
-// Runs one block. kVaried: with scales, weights and active.
-template <bool kVaried, class T, class Functor>
+template <class V>
+struct FullResult {
+  V value;
+  V slope;
+  // Of the differentiable extras, kExtraSlopes of them.
+  V extra_slopes[kMaxGradients - 1];
+  // The loss's diagnostics, kFigures of them.
+  V figures[4];
+  // 1 where the element was clipped, else 0; if kClips.
+  V clipped;
+};
+
+struct ElementwiseFunctor {
+  static constexpr size_t kExtras = 0;
+  static constexpr size_t kExtraSlopes = 0;
+  static constexpr size_t kFigures = 0;
+  static constexpr bool kClips = false;
+  // Whether the largest of a figure is wanted instead of the sum.
+  static constexpr bool IsMax(size_t /*figure*/) { return false; }
+};
+
+// Runs one block. kVaried: with scales, weights and active. kDiagnose: with
+// figures.
+template <bool kVaried, bool kDiagnose, class T, class Functor>
 class ElementwiseEngine {
  public:
   ElementwiseEngine(const Functor& functor, const ElementwiseArgs<T>& args)
@@ -49,9 +90,17 @@ class ElementwiseEngine {
       RunChunk<true>(i, kSumLanes);
     }
     if (i < args_.count) RunChunk<false>(i, args_.count - i);
+    if constexpr (kDiagnose) {
+      for (size_t k = 0; k < Functor::kFigures; ++k) {
+        args_.diagnostics[k] =
+            Functor::IsMax(k) ? static_cast<double>(hn::GetLane(
+                                    hn::MaxOfLanes(d_, largest_[k])))
+                              : figures_[k].Sum();
+      }
+    }
     // NaN if one of the numbers added to it was infinite or NaN.
     const double poison = hn::GetLane(hn::SumOfLanes(d_, poison_));
-    return {sum_.Sum(), poison != 0};
+    return {sum_.Sum(), poison != 0, clipped_};
   }
 
  private:
@@ -63,22 +112,24 @@ class ElementwiseEngine {
   template <bool kWhole>
   HWY_INLINE void RunChunk(size_t i, size_t live) {
     const size_t count = kWhole ? kSumLanes : live;
-    const Chunk<T> predictions(args_.predictions + i, count,
-                               args_.predictions[i]);
-    const Chunk<T> targets(args_.targets + i, count, args_.targets[i]);
-    const T one = 1;
-    const Chunk<T> columns(args_.column ? args_.column + i : &one,
-                           args_.column ? count : 0, one);
-    const Chunk<T> scales(kVaried ? args_.scales + i : &one,
-                          kVaried ? count : 0, one);
-    const Chunk<T> active(kVaried ? args_.active + i : &one,
-                          kVaried ? count : 0, one);
-    alignas(64) T slopes[kSumLanes];
+    const ChunkOr<T> predictions(args_.predictions, i, count, T{0});
+    const ChunkOr<T> targets(args_.targets, i, count, T{0});
+    const ChunkOr<T> columns(args_.column, i, count, T{1});
+    const ChunkOr<T> scales(args_.scales, i, count, T{0});
+    const ChunkOr<T> active(args_.active, i, count, T{0});
+    alignas(64) T slopes[1 + Functor::kExtraSlopes][kSumLanes];
     alignas(64) double values[kSumLanes];
     for (size_t lane = 0; lane < kSumLanes; lane += kWidth) {
-      const V column = args_.column ? columns.Get(lane) : hn::Set(d_, one);
-      const auto [value, slope] =
-          functor_(d_, predictions.Get(lane), targets.Get(lane), column);
+      Operands<V> in;
+      in.prediction = predictions.Get(lane);
+      in.target = targets.Get(lane);
+      in.column = columns.Get(lane);
+      for (size_t k = 0; k < Functor::kExtras; ++k) {
+        const ChunkOr<T> extra(args_.extras[k], i, count, T{0});
+        in.extras[k] = extra.Get(lane);
+      }
+      auto result = functor_(d_, in);
+      if (HWY_UNLIKELY(args_.propagate)) Propagate(in, result);
       const auto select = [&](V v) HWY_ATTR {
         if constexpr (kVaried) {
           v = hn::IfThenElseZero(hn::Ne(active.Get(lane), hn::Zero(d_)), v);
@@ -89,26 +140,60 @@ class ElementwiseEngine {
         }
         return v;
       };
-      const V counted = select(value);
-      poison_ = hn::Add(poison_, hn::Mul(counted, hn::Zero(d_)));
-      AddValues(counted, i, lane, count);
+      const V value = select(result.value);
+      poison_ = hn::Add(poison_, hn::Mul(value, hn::Zero(d_)));
+      AddValues(value, i, lane, count);
       if (args_.values != nullptr) {
-        ForEachDoubles<T>(counted, lane, [&](size_t at, auto part) HWY_ATTR {
+        ForEachDoubles<T>(value, lane, [&](size_t at, auto part) HWY_ATTR {
           hn::StoreU(part, ChunkTag<double>(), values + at);
         });
       }
-      if (args_.gradient == nullptr) continue;
+      if constexpr (Functor::kClips) {
+        clipped_ += static_cast<int64_t>(hn::CountTrue(
+            d_, hn::Ne(select(result.clipped), hn::Zero(d_))));
+      }
+      if constexpr (kDiagnose) AddFigures(result, select, lane);
       const V scale = kVaried ? scales.Get(lane) : hn::Set(d_, args_.scale);
-      const V gradient = select(hn::Mul(slope, scale));
-      poison_ = hn::Add(poison_, hn::Mul(gradient, hn::Zero(d_)));
-      hn::StoreU(gradient, d_,
-                 kWhole ? args_.gradient + i + lane : slopes + lane);
+      const auto store = [&](size_t gradient, V slope) HWY_ATTR {
+        T* const out = args_.gradients[gradient];
+        if (out == nullptr) return;
+        const V scaled = select(hn::Mul(slope, scale));
+        poison_ = hn::Add(poison_, hn::Mul(scaled, hn::Zero(d_)));
+        hn::StoreU(scaled, d_,
+                   kWhole ? out + i + lane : slopes[gradient] + lane);
+      };
+      store(0, result.slope);
+      if constexpr (Functor::kExtraSlopes > 0) {
+        for (size_t k = 0; k < Functor::kExtraSlopes; ++k) {
+          store(1 + k, result.extra_slopes[k]);
+        }
+      }
     }
     if (args_.values != nullptr) {
       std::memcpy(args_.values + i, values, count * sizeof(double));
     }
-    if (!kWhole && args_.gradient != nullptr) {
-      std::memcpy(args_.gradient + i, slopes, count * sizeof(T));
+    if constexpr (kWhole) return;
+    for (size_t k = 0; k <= Functor::kExtraSlopes; ++k) {
+      if (args_.gradients[k] == nullptr) continue;
+      std::memcpy(args_.gradients[k] + i, slopes[k], count * sizeof(T));
+    }
+  }
+
+  // Functors may lose NaN on the way, in comparisons.
+  template <class Result>
+  HWY_INLINE void Propagate(const Operands<V>& in, Result& result) const {
+    auto nan = hn::Or(hn::IsNaN(result.value),
+                      hn::Or(hn::IsNaN(in.prediction), hn::IsNaN(in.target)));
+    for (size_t k = 0; k < Functor::kExtras; ++k) {
+      nan = hn::Or(nan, hn::IsNaN(in.extras[k]));
+    }
+    result.value = hn::IfThenElse(nan, NotANumber(d_), result.value);
+    result.slope = hn::IfThenElse(nan, NotANumber(d_), result.slope);
+    if constexpr (Functor::kExtraSlopes > 0) {
+      for (size_t k = 0; k < Functor::kExtraSlopes; ++k) {
+        V& slope = result.extra_slopes[k];
+        slope = hn::IfThenElse(nan, NotANumber(d_), slope);
+      }
     }
   }
 
@@ -123,21 +208,46 @@ class ElementwiseEngine {
     }
   }
 
+  template <class Result, class Select>
+  HWY_INLINE void AddFigures(const Result& result, Select select, size_t lane) {
+    for (size_t k = 0; k < Functor::kFigures; ++k) {
+      const V figure = select(result.figures[k]);
+      if (Functor::IsMax(k)) {
+        largest_[k] = hn::Max(largest_[k], figure);
+      } else {
+        figures_[k].template Add<T>(figure, lane);
+      }
+    }
+  }
+
   static constexpr size_t kWidth = hn::MaxLanes(D());
+  static constexpr size_t kRoom = kDiagnose ? Functor::kFigures : 0;
   const D d_;
   const Functor& functor_;
   const ElementwiseArgs<T>& args_;
   LaneAccumulator sum_;
   V poison_ = hn::Zero(D());
+  int64_t clipped_ = 0;
+  LaneAccumulator figures_[kRoom + 1];
+  // Figures of which the largest is wanted are never negative.
+  V largest_[kRoom + 1] = {};
 };
 
 template <class T, class Functor>
 HWY_INLINE ElementwiseSum RunElementwise(const Functor& functor,
                                          const ElementwiseArgs<T>& args) {
-  if (args.scales != nullptr) {
-    return ElementwiseEngine<true, T, Functor>(functor, args).Run();
+  if constexpr (Functor::kFigures > 0) {
+    if (args.diagnostics != nullptr && args.scales != nullptr) {
+      return ElementwiseEngine<true, true, T, Functor>(functor, args).Run();
+    }
+    if (args.diagnostics != nullptr) {
+      return ElementwiseEngine<false, true, T, Functor>(functor, args).Run();
+    }
   }
-  return ElementwiseEngine<false, T, Functor>(functor, args).Run();
+  if (args.scales != nullptr) {
+    return ElementwiseEngine<true, false, T, Functor>(functor, args).Run();
+  }
+  return ElementwiseEngine<false, false, T, Functor>(functor, args).Run();
 }
 
 }  // namespace HWY_NAMESPACE

@@ -75,6 +75,20 @@ class LaneAccumulator {
   hn::Vec<ChunkTag<double>> sums_[kVectors] = {};
 };
 
+// The same for numbers that come one at a time.
+class ScalarLanes {
+ public:
+  // Adds number i of a row.
+  HWY_INLINE void Add(double number, size_t i) {
+    lanes_[i % kSumLanes] += number;
+  }
+
+  HWY_INLINE double Sum() { return CombineLanes(lanes_); }
+
+ private:
+  double lanes_[kSumLanes] = {};
+};
+
 // Sixteen numbers at `from`, or the last `count` of an array, filled up.
 template <class T>
 class Chunk {
@@ -95,6 +109,26 @@ class Chunk {
  private:
   const T* from_;
   alignas(64) T buffer_[kSumLanes];
+};
+
+// A chunk of an array that may be missing: then every number is `filler`.
+template <class T>
+class ChunkOr {
+ public:
+  HWY_INLINE ChunkOr(const T* array, size_t i, size_t count, T filler)
+      : given_(array != nullptr),
+        filler_(filler),
+        chunk_(given_ ? array + i : &filler_, given_ ? count : kSumLanes,
+               filler) {}
+
+  HWY_INLINE hn::Vec<ChunkTag<T>> Get(size_t lane) const {
+    return given_ ? chunk_.Get(lane) : hn::Set(ChunkTag<T>(), filler_);
+  }
+
+ private:
+  const bool given_;
+  const T filler_;
+  const Chunk<T> chunk_;
 };
 
 }  // namespace HWY_NAMESPACE

@@ -67,10 +67,43 @@ HWY_INLINE V LogOfPositive(D d, V x) {
   return hn::Log(d, x);
 }
 
+// log(x) for finite x >= 0, -inf for 0, NaN below and for NaN.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V LogOrMinusInfinity(D d, V x) {
+  const V zero = hn::Zero(d);
+  const V log = hn::IfThenElse(hn::Gt(x, zero), LogOfPositive(d, x),
+                               hn::Neg(Infinity(d)));
+  return hn::IfThenElse(hn::Ge(x, zero), log, NotANumber(d));
+}
+
+// log(1 - q) for q in [0, 1], -inf for 1; as -log1p(q / (1 - q)), which keeps
+// the digits of a small q.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Log1pOfMinus(D d, V q) {
+  const V rest = hn::Sub(hn::Set(d, 1), q);
+  const V log = hn::Neg(Log1pOfPositive(d, hn::Div(q, rest)));
+  return hn::IfThenElse(hn::Gt(rest, hn::Zero(d)), log, hn::Neg(Infinity(d)));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE hn::Mask<D> IsProbability(D d, V q) {
+  return hn::And(hn::Ge(q, hn::Zero(d)), hn::Le(q, hn::Set(d, 1)));
+}
+
 // A vector function of one number, with the same bits as in any vector.
 HWY_INLINE double Log1pOfPositive(double x) {
   const hn::CappedTag<double, 1> d;
   return hn::GetLane(Log1pOfPositive(d, hn::Set(d, x)));
+}
+
+HWY_INLINE double LogOrMinusInfinity(double x) {
+  const hn::CappedTag<double, 1> d;
+  return hn::GetLane(LogOrMinusInfinity(d, hn::Set(d, x)));
+}
+
+HWY_INLINE double ExpUpToOne(double x) {
+  const hn::CappedTag<double, 1> d;
+  return hn::GetLane(ExpUpToOne(d, hn::Set(d, x)));
 }
 
 HWY_INLINE double LogOfPositive(double x) {

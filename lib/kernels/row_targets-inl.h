@@ -108,11 +108,43 @@ HWY_INLINE void LogOfTargets(const T* tau, size_t columns, T* log_tau) {
     const Chunk<T> chunk(tau + i, columns - i, T{1});
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
       const auto mass = chunk.Get(lane);
-      const auto log =
-          hn::IfThenElseZero(hn::Gt(mass, hn::Zero(d)), LogOfPositive(d, mass));
+      const auto log = hn::IfThenZeroElse(hn::Eq(mass, hn::Zero(d)),
+                                          LogOrMinusInfinity(d, mass));
       hn::Store(log, d, log_tau + i + lane);
     }
   }
+}
+
+// tau = the weights at their classes, as the tail policy completes them; false
+// if a weight is negative or not finite, or a class with weight does not exist.
+template <class T>
+HWY_INLINE bool ScatterTargets(TailPolicy policy, const T* weights,
+                               const int64_t* indices, size_t count,
+                               size_t columns, T* tau) {
+  std::fill_n(tau, columns, T{0});
+  double total = 0;
+  for (size_t k = 0; k < count; ++k) {
+    // Padding, whatever its class.
+    if (weights[k] == 0) continue;
+    const int64_t index = indices[k];
+    if (index < 0 || static_cast<uint64_t>(index) >= columns) return false;
+    if (!(weights[k] > 0) || !(weights[k] < std::numeric_limits<T>::infinity()))
+      return false;
+    tau[index] += weights[k];
+    total += double{weights[k]};
+  }
+  if (policy == TailPolicy::kRenormalize && total > 0) {
+    for (size_t k = 0; k < columns; ++k) {
+      tau[k] = static_cast<T>(double{tau[k]} / total);
+    }
+  }
+  if (policy == TailPolicy::kUniformTail && total < 1) {
+    const auto others =
+        static_cast<double>(std::count(tau, tau + columns, T{0}));
+    std::replace(tau, tau + columns, T{0},
+                 static_cast<T>((1 - total) / others));
+  }
+  return true;
 }
 
 // The target of a row of dense targets, or, where `row` is null, of a label in
@@ -123,6 +155,7 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
                               const double* class_weights,
                               const RowTargetScratch<T>& scratch,
                               RowTarget<T>* target) {
+  const bool propagate = options.semantics != Semantics::kStrict;
   const bool smooth = options.label_smoothing > 0;
   if (row == nullptr && !smooth) {
     const double mass = class_weights ? class_weights[label] : 1;
@@ -141,13 +174,15 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
     row = scratch.tau;
   }
   if (options.log_targets) {
-    if (!ExpOfLogTargets(row, columns, scratch.tau)) return false;
+    if (!ExpOfLogTargets(row, columns, scratch.tau) && !propagate) return false;
     target->log_tau = row;
     row = scratch.tau;
   }
   const RowScan scan = ScanTargets(row, columns);
   // The mass of a logarithm that was allowed may be a little above the limit.
-  if (!scan.allowed && !options.log_targets) return false;
+  if (!scan.allowed && !options.log_targets && !options.any_mass && !propagate) {
+    return false;
+  }
   target->tau = row;
   target->total = scan.total;
   if (options.divergence) {
@@ -161,6 +196,15 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
   }
   if (!smooth) target->hot = scan.hot;
   if (!smooth && class_weights == nullptr) return true;
+  // Keras weighs a row, by the class of its target.
+  double row_weight = 1;
+  if (options.semantics == Semantics::kKeras && class_weights != nullptr) {
+    row_weight = 0;
+    for (size_t k = 0; k < columns; ++k) {
+      row_weight += class_weights[k] * double{row[k]};
+    }
+    class_weights = nullptr;
+  }
   const double keep = 1 - options.label_smoothing;
   const double spread = options.label_smoothing / static_cast<double>(columns);
   LaneAccumulator sum;
@@ -169,7 +213,7 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
     const size_t live = std::min(kSumLanes, columns - i);
     std::fill(masses + live, masses + kSumLanes, T{0});
     for (size_t k = 0; k < live; ++k) {
-      const double weight = class_weights ? class_weights[i + k] : 1;
+      const double weight = class_weights ? class_weights[i + k] : row_weight;
       masses[k] = static_cast<T>(weight * (keep * double{row[i + k]} + spread));
     }
     const ChunkTag<T> d;
@@ -180,9 +224,11 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
   }
   target->tau = scratch.tau;
   // The mass of a one-hot row is that of a label's, not a rounded sum.
-  target->total = target->hot != kNotHot
-                      ? class_weights[target->hot] * scan.total
-                      : sum.Sum();
+  target->total = sum.Sum();
+  if (target->hot != kNotHot) {
+    target->total = scan.total * (class_weights ? class_weights[target->hot]
+                                                : row_weight);
+  }
   return true;
 }
 

@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "absl/status/status.h"
 #include "lib/core/spec.h"
 #include "lib/kernels/loss_kernel.h"
+#include "lib/losses/options.h"
 
 namespace lossd {
 
@@ -24,6 +24,11 @@ namespace lossd {
 // Domain     targets in [0, 1]; logits finite; probabilities in [0, 1], where 0
 //            with y > 0 and 1 with y < 1 are refused: the loss is infinite.
 //            Terms with factor 0 are 0 in value and slope.
+// Semantics  kPytorch, probabilities: logarithms are at least -100, the slope's
+//            denominator q (1 - q) at least 1e-12. kKeras, probabilities: they
+//            are kept in [epsilon, 1 - epsilon], with slope 0 beyond.
+// Diagnostics accuracy (q > 1/2 where target > 1/2), mean_target_probability,
+//            saturated_fraction (q is 0 or 1 in float32).
 // Kinks      none.
 // Convention torch.nn.BCEWithLogitsLoss, keras.losses.BinaryCrossentropy.
 // Accuracy   float32: value within 4 ulp; slope within 4 ulp of its larger
@@ -31,21 +36,31 @@ namespace lossd {
 // Source     Good (1952), "Rational Decisions"; the logit form as in
 //            tf.nn.sigmoid_cross_entropy_with_logits.
 struct BinaryCrossEntropyParams {
-  // kLogits or kProbabilities; kUnspecified is refused.
+  // kLogits or kProbabilities; kUnspecified is refused, but for kKeras, which
+  // takes probabilities.
   PredictionKind prediction_kind = PredictionKind::kUnspecified;
   // In [0, 1].
   double label_smoothing = 0;
   // Finite, > 0. Unset: 1, or the extra input pos_weight [D], which is refused
   // beside a value here.
   std::optional<double> pos_weight;
+  // kKeras and probabilities only: how far they are kept from 0 and 1. In
+  // (0, 0.5).
+  double epsilon = 1e-7;
+
+  static void VisitOptions(auto& params, auto visit) {
+    visit("prediction_kind", params.prediction_kind, kLogitsOrProbabilities);
+    visit("label_smoothing", params.label_smoothing, kUnitInterval);
+    visit("pos_weight", params.pos_weight, kPositive);
+    visit("epsilon", params.epsilon, kClipDistance);
+  }
 };
 
 struct BinaryCrossEntropy {
   static constexpr char kName[] = "binary_cross_entropy";
   using Params = BinaryCrossEntropyParams;
-  // INVALID_ARGUMENT naming the option.
-  static absl::Status Validate(const Params& params);
-  static LossKernel Kernel(const Params& params);
+  static void Resolve(Semantics semantics, Params* params);
+  static LossKernel Kernel(const Params& params, Semantics semantics);
 };
 
 }  // namespace lossd

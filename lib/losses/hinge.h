@@ -1,9 +1,9 @@
 #ifndef LOSSD_LIB_LOSSES_HINGE_H_
 #define LOSSD_LIB_LOSSES_HINGE_H_
 
-#include "absl/status/status.h"
 #include "lib/core/spec.h"
 #include "lib/kernels/loss_kernel.h"
+#include "lib/losses/options.h"
 
 namespace lossd {
 
@@ -21,14 +21,16 @@ namespace lossd {
 // Source     Cortes and Vapnik (1995), "Support-Vector Networks".
 struct HingeParams {
   LabelEncoding label_encoding = LabelEncoding::kPlusMinusOne;
+
+  static void VisitOptions(auto& params, auto visit) {
+    visit("label_encoding", params.label_encoding, kBothEncodings);
+  }
 };
 
 struct Hinge {
   static constexpr char kName[] = "hinge";
   using Params = HingeParams;
-  // INVALID_ARGUMENT naming the option.
-  static absl::Status Validate(const Params& params);
-  static LossKernel Kernel(const Params& params);
+  static LossKernel Kernel(const Params& params, Semantics semantics);
 };
 
 }  // namespace lossd

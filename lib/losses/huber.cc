@@ -1,7 +1,7 @@
 #include "lib/losses/huber.h"
 
 #include "lib/core/dtype.h"
-#include "lib/losses/option_checks.h"
+#include "lib/kernels/elementwise_dispatch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/losses/huber.cc"
@@ -16,15 +16,14 @@ namespace HWY_NAMESPACE {
 namespace {
 
 template <class T>
-struct Functor {
-  explicit Functor(const HuberParams& params)
+struct Functor : ElementwiseFunctor {
+  Functor(const HuberParams& params, Semantics)
       : delta(static_cast<T>(params.delta)) {}
 
   template <class D, class V = hn::Vec<D>>
-  HWY_INLINE ValueAndSlope<V> operator()(D d, V prediction, V target,
-                                         V /*column*/) const {
+  HWY_INLINE ValueAndSlope<V> operator()(D d, const Operands<V>& in) const {
     const V limit = hn::Set(d, delta);
-    const V difference = hn::Sub(prediction, target);
+    const V difference = hn::Sub(in.prediction, in.target);
     const V slope = hn::Min(hn::Max(difference, hn::Neg(limit)), limit);
     // slope * (r - slope / 2) is r^2 / 2 inside, delta * (|r| - delta / 2)
     // outside, and not finite when r is not.
@@ -35,15 +34,7 @@ struct Functor {
   T delta;
 };
 
-ElementwiseSum RunFloat(const HuberParams& params,
-                        const ElementwiseArgs<float>& args) {
-  return RunElementwise<float>(Functor<float>(params), args);
-}
-
-ElementwiseSum RunDouble(const HuberParams& params,
-                         const ElementwiseArgs<double>& args) {
-  return RunElementwise<double>(Functor<double>(params), args);
-}
+LOSSD_ELEMENTWISE_TARGETS(HuberParams, Functor)
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -54,28 +45,13 @@ HWY_AFTER_NAMESPACE();
 namespace lossd {
 namespace {
 
-HWY_EXPORT(RunFloat);
-HWY_EXPORT(RunDouble);
+LOSSD_ELEMENTWISE_DISPATCH(HuberParams)
 
 }  // namespace
 
-absl::Status Huber::Validate(const Params& params) {
-  return CheckPositive("options.delta", params.delta);
-}
-
-LossKernel Huber::Kernel(const Params& params) {
-  return ElementwiseKernel{
-      .run_float =
-          [params](const ElementwiseArgs<float>& args) {
-            return HWY_DYNAMIC_DISPATCH(RunFloat)(params, args);
-          },
-      .run_double =
-          [params](const ElementwiseArgs<double>& args) {
-            return HWY_DYNAMIC_DISPATCH(RunDouble)(params, args);
-          },
-      .explain = [](double, double) { return std::nullopt; },
-      .double_only = !FitsFloat(params.delta),
-      .column_input = std::nullopt};
+LossKernel Huber::Kernel(const Params& params, Semantics semantics) {
+  return {.traits = {.double_only = !FitsFloat(params.delta)},
+          .engine = MakeKernel(params, semantics, NothingToExplain)};
 }
 
 }  // namespace lossd

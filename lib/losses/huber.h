@@ -1,8 +1,8 @@
 #ifndef LOSSD_LIB_LOSSES_HUBER_H_
 #define LOSSD_LIB_LOSSES_HUBER_H_
 
-#include "absl/status/status.h"
 #include "lib/kernels/loss_kernel.h"
+#include "lib/losses/options.h"
 
 namespace lossd {
 
@@ -23,14 +23,16 @@ namespace lossd {
 struct HuberParams {
   // Where quadratic turns linear, in units of the prediction. Finite, > 0.
   double delta = 1;
+
+  static void VisitOptions(auto& params, auto visit) {
+    visit("delta", params.delta, kPositive);
+  }
 };
 
 struct Huber {
   static constexpr char kName[] = "huber";
   using Params = HuberParams;
-  // INVALID_ARGUMENT naming the option.
-  static absl::Status Validate(const Params& params);
-  static LossKernel Kernel(const Params& params);
+  static LossKernel Kernel(const Params& params, Semantics semantics);
 };
 
 }  // namespace lossd

@@ -1,5 +1,7 @@
 #include "lib/losses/mean_absolute_error.h"
 
+#include "lib/kernels/elementwise_dispatch.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/losses/mean_absolute_error.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -12,24 +14,20 @@ namespace lossd {
 namespace HWY_NAMESPACE {
 namespace {
 
-struct Functor {
+template <class T>
+struct Functor : ElementwiseFunctor {
+  Functor(const MeanAbsoluteErrorParams&, Semantics) {}
+
   template <class D, class V = hn::Vec<D>>
-  HWY_INLINE ValueAndSlope<V> operator()(D d, V prediction, V target,
-                                         V /*column*/) const {
-    const V difference = hn::Sub(prediction, target);
+  HWY_INLINE ValueAndSlope<V> operator()(D d, const Operands<V>& in) const {
+    const V difference = hn::Sub(in.prediction, in.target);
     const V sign = hn::CopySignToAbs(hn::Set(d, 1), difference);
     return {hn::Abs(difference),
             hn::IfThenElseZero(hn::Ne(difference, hn::Zero(d)), sign)};
   }
 };
 
-ElementwiseSum RunFloat(const ElementwiseArgs<float>& args) {
-  return RunElementwise<float>(Functor{}, args);
-}
-
-ElementwiseSum RunDouble(const ElementwiseArgs<double>& args) {
-  return RunElementwise<double>(Functor{}, args);
-}
+LOSSD_ELEMENTWISE_TARGETS(MeanAbsoluteErrorParams, Functor)
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -40,27 +38,13 @@ HWY_AFTER_NAMESPACE();
 namespace lossd {
 namespace {
 
-HWY_EXPORT(RunFloat);
-HWY_EXPORT(RunDouble);
+LOSSD_ELEMENTWISE_DISPATCH(MeanAbsoluteErrorParams)
 
 }  // namespace
 
-absl::Status MeanAbsoluteError::Validate(const Params& /*params*/) {
-  return absl::OkStatus();
-}
-
-LossKernel MeanAbsoluteError::Kernel(const Params& /*params*/) {
-  return ElementwiseKernel{
-      .run_float =
-          [](const ElementwiseArgs<float>& args) {
-            return HWY_DYNAMIC_DISPATCH(RunFloat)(args);
-          },
-      .run_double =
-          [](const ElementwiseArgs<double>& args) {
-            return HWY_DYNAMIC_DISPATCH(RunDouble)(args);
-          },
-      .explain = [](double, double) { return std::nullopt; },
-      .column_input = std::nullopt};
+LossKernel MeanAbsoluteError::Kernel(const Params& params,
+                                     Semantics semantics) {
+  return {.engine = MakeKernel(params, semantics, NothingToExplain)};
 }
 
 }  // namespace lossd

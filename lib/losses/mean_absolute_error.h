@@ -1,8 +1,8 @@
 #ifndef LOSSD_LIB_LOSSES_MEAN_ABSOLUTE_ERROR_H_
 #define LOSSD_LIB_LOSSES_MEAN_ABSOLUTE_ERROR_H_
 
-#include "absl/status/status.h"
 #include "lib/kernels/loss_kernel.h"
+#include "lib/losses/options.h"
 
 namespace lossd {
 
@@ -16,14 +16,14 @@ namespace lossd {
 // Convention torch.nn.L1Loss, keras.losses.MeanAbsoluteError.
 // Accuracy   value within 1 ulp, slope exact.
 // Source     Laplace (1774), least absolute deviations.
-struct MeanAbsoluteErrorParams {};
+struct MeanAbsoluteErrorParams {
+  static void VisitOptions(auto& /*params*/, auto /*visit*/) {}
+};
 
 struct MeanAbsoluteError {
   static constexpr char kName[] = "mean_absolute_error";
   using Params = MeanAbsoluteErrorParams;
-  // INVALID_ARGUMENT naming the option.
-  static absl::Status Validate(const Params& params);
-  static LossKernel Kernel(const Params& params);
+  static LossKernel Kernel(const Params& params, Semantics semantics);
 };
 
 }  // namespace lossd

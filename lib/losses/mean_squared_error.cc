@@ -1,5 +1,7 @@
 #include "lib/losses/mean_squared_error.h"
 
+#include "lib/kernels/elementwise_dispatch.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/losses/mean_squared_error.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -12,22 +14,18 @@ namespace lossd {
 namespace HWY_NAMESPACE {
 namespace {
 
-struct Functor {
+template <class T>
+struct Functor : ElementwiseFunctor {
+  Functor(const MeanSquaredErrorParams&, Semantics) {}
+
   template <class D, class V = hn::Vec<D>>
-  HWY_INLINE ValueAndSlope<V> operator()(D /*d*/, V prediction, V target,
-                                         V /*column*/) const {
-    const V difference = hn::Sub(prediction, target);
+  HWY_INLINE ValueAndSlope<V> operator()(D /*d*/, const Operands<V>& in) const {
+    const V difference = hn::Sub(in.prediction, in.target);
     return {hn::Mul(difference, difference), hn::Add(difference, difference)};
   }
 };
 
-ElementwiseSum RunFloat(const ElementwiseArgs<float>& args) {
-  return RunElementwise<float>(Functor{}, args);
-}
-
-ElementwiseSum RunDouble(const ElementwiseArgs<double>& args) {
-  return RunElementwise<double>(Functor{}, args);
-}
+LOSSD_ELEMENTWISE_TARGETS(MeanSquaredErrorParams, Functor)
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -38,27 +36,12 @@ HWY_AFTER_NAMESPACE();
 namespace lossd {
 namespace {
 
-HWY_EXPORT(RunFloat);
-HWY_EXPORT(RunDouble);
+LOSSD_ELEMENTWISE_DISPATCH(MeanSquaredErrorParams)
 
 }  // namespace
 
-absl::Status MeanSquaredError::Validate(const Params& /*params*/) {
-  return absl::OkStatus();
-}
-
-LossKernel MeanSquaredError::Kernel(const Params& /*params*/) {
-  return ElementwiseKernel{
-      .run_float =
-          [](const ElementwiseArgs<float>& args) {
-            return HWY_DYNAMIC_DISPATCH(RunFloat)(args);
-          },
-      .run_double =
-          [](const ElementwiseArgs<double>& args) {
-            return HWY_DYNAMIC_DISPATCH(RunDouble)(args);
-          },
-      .explain = [](double, double) { return std::nullopt; },
-      .column_input = std::nullopt};
+LossKernel MeanSquaredError::Kernel(const Params& params, Semantics semantics) {
+  return {.engine = MakeKernel(params, semantics, NothingToExplain)};
 }
 
 }  // namespace lossd

@@ -1,8 +1,8 @@
 #ifndef LOSSD_LIB_LOSSES_MEAN_SQUARED_ERROR_H_
 #define LOSSD_LIB_LOSSES_MEAN_SQUARED_ERROR_H_
 
-#include "absl/status/status.h"
 #include "lib/kernels/loss_kernel.h"
+#include "lib/losses/options.h"
 
 namespace lossd {
 
@@ -18,14 +18,14 @@ namespace lossd {
 //            "L2 loss" of optax.
 // Accuracy   float32: value within 2 ulp, slope within 1 ulp.
 // Source     Legendre (1805), Gauss (1809), least squares.
-struct MeanSquaredErrorParams {};
+struct MeanSquaredErrorParams {
+  static void VisitOptions(auto& /*params*/, auto /*visit*/) {}
+};
 
 struct MeanSquaredError {
   static constexpr char kName[] = "mean_squared_error";
   using Params = MeanSquaredErrorParams;
-  // INVALID_ARGUMENT naming the option.
-  static absl::Status Validate(const Params& params);
-  static LossKernel Kernel(const Params& params);
+  static LossKernel Kernel(const Params& params, Semantics semantics);
 };
 
 }  // namespace lossd

@@ -1,8 +1,8 @@
 #ifndef LOSSD_LIB_LOSSES_MEAN_SQUARED_LOGARITHMIC_ERROR_H_
 #define LOSSD_LIB_LOSSES_MEAN_SQUARED_LOGARITHMIC_ERROR_H_
 
-#include "absl/status/status.h"
 #include "lib/kernels/loss_kernel.h"
+#include "lib/losses/options.h"
 
 namespace lossd {
 
@@ -22,14 +22,19 @@ namespace lossd {
 //            at least 1e-7 (Keras clips below).
 // Accuracy   float32: value within 8 ulp, slope within 6 ulp.
 // Source     Keras, losses.py; the kept "+ 1" is its.
-struct MeanSquaredLogarithmicErrorParams {};
+struct MeanSquaredLogarithmicErrorParams {
+  // kKeras only: smaller numbers count as this one. In (0, 0.5).
+  double epsilon = 1e-7;
+
+  static void VisitOptions(auto& params, auto visit) {
+    visit("epsilon", params.epsilon, kClipDistance);
+  }
+};
 
 struct MeanSquaredLogarithmicError {
   static constexpr char kName[] = "mean_squared_logarithmic_error";
   using Params = MeanSquaredLogarithmicErrorParams;
-  // INVALID_ARGUMENT naming the option.
-  static absl::Status Validate(const Params& params);
-  static LossKernel Kernel(const Params& params);
+  static LossKernel Kernel(const Params& params, Semantics semantics);
 };
 
 }  // namespace lossd

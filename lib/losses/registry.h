@@ -17,33 +17,76 @@
 #include "lib/losses/mean_absolute_error.h"
 #include "lib/losses/mean_squared_error.h"
 #include "lib/losses/mean_squared_logarithmic_error.h"
+#include "lib/losses/options.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
 
 namespace lossd {
 
+// Ranges of the options, then what Loss itself checks.
+template <class Loss>
+absl::Status ValidateParams(const typename Loss::Params& params) {
+  absl::Status status;
+  Loss::Params::VisitOptions(params, OptionChecker(&status));
+  if constexpr (requires { Loss::Validate(params); }) {
+    status.Update(Loss::Validate(params));
+  }
+  return status;
+}
+
+template <class Loss>
+void ResolveParams(Semantics semantics, typename Loss::Params* params) {
+  if constexpr (requires { Loss::Resolve(semantics, params); }) {
+    if (params != nullptr) Loss::Resolve(semantics, params);
+  }
+}
+
 // Typed parameters, names and functions come from one list of losses, so that
-// they cannot disagree.
+// they cannot disagree. A loss is a struct with
+//
+//   static constexpr char kName[];
+//   using Params = ...;    // with VisitOptions, see options.h
+//   static LossKernel Kernel(const Params&, Semantics);
+//
+// and, where options depend on each other or on the semantics,
+//
+//   static absl::Status Validate(const Params&);
+//   static void Resolve(Semantics, Params*);
 template <class... Losses>
 struct LossList {
   using Params = std::variant<typename Losses::Params...>;
 
   struct Entry {
     std::string_view name;
+    // INVALID_ARGUMENT naming the option; of resolved parameters.
     absl::Status (*validate)(const Params&);
-    LossKernel (*kernel)(const Params&);
+    // Of resolved, valid parameters.
+    LossKernel (*kernel)(const Params&, Semantics);
+    // Parameters with their defaults.
+    Params (*defaults)();
   };
 
-  static constexpr std::array<Entry, sizeof...(Losses)> kTable = {Entry{
-      Losses::kName,
-      [](const Params& params) {
-        return Losses::Validate(std::get<typename Losses::Params>(params));
-      },
-      [](const Params& params) {
-        return Losses::Kernel(std::get<typename Losses::Params>(params));
-      }}...};
+  static constexpr std::array<Entry, sizeof...(Losses)> kTable = {
+      Entry{Losses::kName,
+            [](const Params& params) {
+              return ValidateParams<Losses>(
+                  std::get<typename Losses::Params>(params));
+            },
+            [](const Params& params, Semantics semantics) {
+              return Losses::Kernel(std::get<typename Losses::Params>(params),
+                                    semantics);
+            },
+            []() -> Params { return typename Losses::Params(); }}...};
 
   static const Entry& Find(const Params& params) {
     return kTable[params.index()];
+  }
+
+  // Fills in what is unset and the semantics has a convention for. Does
+  // nothing to parameters that are resolved.
+  static void Resolve(Semantics semantics, Params* params) {
+    (ResolveParams<Losses>(semantics,
+                           std::get_if<typename Losses::Params>(params)),
+     ...);
   }
 };
 

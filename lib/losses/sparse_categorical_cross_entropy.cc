@@ -9,20 +9,35 @@ CategoricalCrossEntropyParams Shared(
     const SparseCategoricalCrossEntropyParams& params) {
   return {.prediction_kind = params.prediction_kind,
           .label_smoothing = params.label_smoothing,
-          .z_loss = params.z_loss};
+          .z_loss = params.z_loss,
+          .logit_softcap = params.logit_softcap,
+          .temperature = params.temperature,
+          .epsilon = params.epsilon};
 }
 
 }  // namespace
+
+void SparseCategoricalCrossEntropy::Resolve(Semantics semantics,
+                                            Params* params) {
+  CategoricalCrossEntropyParams shared = Shared(*params);
+  CategoricalCrossEntropy::Resolve(semantics, &shared);
+  params->prediction_kind = shared.prediction_kind;
+  if (semantics == Semantics::kPytorch && !params->ignore_index) {
+    params->ignore_index = kPytorchIgnoreIndex;
+  }
+}
 
 absl::Status SparseCategoricalCrossEntropy::Validate(const Params& params) {
   return CategoricalCrossEntropy::Validate(Shared(params));
 }
 
-LossKernel SparseCategoricalCrossEntropy::Kernel(const Params& params) {
-  LossKernel kernel = CategoricalCrossEntropy::Kernel(Shared(params));
-  auto& rowwise = std::get<RowwiseKernel>(kernel);
-  rowwise.labels = true;
-  rowwise.ignore_index = params.ignore_index;
+LossKernel SparseCategoricalCrossEntropy::Kernel(const Params& params,
+                                                 Semantics semantics) {
+  LossKernel kernel =
+      CategoricalCrossEntropy::Kernel(Shared(params), semantics);
+  kernel.traits.targets = TargetsRole::kLabels;
+  kernel.traits.indexed_targets = false;
+  kernel.traits.ignore_index = params.ignore_index;
   return kernel;
 }
 

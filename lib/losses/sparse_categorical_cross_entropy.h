@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "lib/core/spec.h"
 #include "lib/kernels/loss_kernel.h"
+#include "lib/losses/options.h"
 
 namespace lossd {
 
@@ -22,23 +23,42 @@ namespace lossd {
 //            by default), keras.losses.SparseCategoricalCrossentropy.
 // Accuracy   see kernels/cross_entropy.h.
 // Source     as there.
+// Semantics  kPytorch: ignore_index is -100 unless set. Else as there.
+
+// What PyTorch ignores unless told otherwise.
+inline constexpr int64_t kPytorchIgnoreIndex = -100;
+
 struct SparseCategoricalCrossEntropyParams {
-  // Must be set: kUnspecified is refused.
+  // kUnspecified is refused by kStrict, logits for kPytorch and probabilities
+  // for kKeras.
   PredictionKind prediction_kind = PredictionKind::kUnspecified;
   // Rows with this label do not count. Unset: none.
   std::optional<int64_t> ignore_index;
   // In [0, 1].
   double label_smoothing = 0;
-  // Finite, >= 0; 0 unless predictions are logits.
+  // As in categorical_cross_entropy.h.
   double z_loss = 0;
+  double logit_softcap = 0;
+  double temperature = 1;
+  double epsilon = 1e-7;
+
+  static void VisitOptions(auto& params, auto visit) {
+    visit("prediction_kind", params.prediction_kind, kAnyPredictionKind);
+    visit("ignore_index", params.ignore_index, AnyValue());
+    visit("label_smoothing", params.label_smoothing, kUnitInterval);
+    visit("z_loss", params.z_loss, kNotNegative);
+    visit("logit_softcap", params.logit_softcap, kNotNegative);
+    visit("temperature", params.temperature, kPositive);
+    visit("epsilon", params.epsilon, kClipDistance);
+  }
 };
 
 struct SparseCategoricalCrossEntropy {
   static constexpr char kName[] = "sparse_categorical_cross_entropy";
   using Params = SparseCategoricalCrossEntropyParams;
-  // INVALID_ARGUMENT naming the option.
+  static void Resolve(Semantics semantics, Params* params);
   static absl::Status Validate(const Params& params);
-  static LossKernel Kernel(const Params& params);
+  static LossKernel Kernel(const Params& params, Semantics semantics);
 };
 
 }  // namespace lossd

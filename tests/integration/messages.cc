@@ -134,7 +134,7 @@ void AddOption(const Message& options, const FieldDescriptor& field,
 v1::LossItem ItemOf(const TestCall& call, Storage storage) {
   v1::LossItem item;
   *item.mutable_loss() = LossOf(call);
-  item.set_reduction(ToProto(call.spec.reduction));
+  item.set_reduction(ToProto(call.spec.reduction.value_or(Reduction::kMean)));
   if (call.spec.normalizer) item.set_normalizer(*call.spec.normalizer);
   const Inputs& inputs = call.inputs;
   Write(inputs.predictions, storage, item.mutable_predictions());
@@ -189,7 +189,7 @@ absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
   const TestCall test(problem, form);
   LossCall call;
   call.loss = LossOf(test);
-  call.reduction = ToProto(test.spec.reduction);
+  call.reduction = ToProto(test.spec.reduction.value_or(Reduction::kMean));
   call.normalizer = test.spec.normalizer;
   call.predictions = ViewOf(test.inputs.predictions);
   call.targets = ViewOf(test.inputs.targets);

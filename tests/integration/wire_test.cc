@@ -47,7 +47,7 @@ TEST_P(WireTest, TheClientGetsTheBitsOfTheLibrary) {
       for (const Client& client : clients()) {
         EXPECT_TRUE(SameAnswers(Send(client, problem, form), expected))
             << client.target() << ", reduction "
-            << static_cast<int>(problem.spec.reduction);
+            << static_cast<int>(*problem.spec.reduction);
       }
     }
   }

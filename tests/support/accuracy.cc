@@ -18,9 +18,9 @@ Number Epsilon(Dtype dtype) {
 // What the loss is computed in.
 Dtype Arithmetic(const LossCase& loss_case, Dtype dtype) {
   const LossKernel kernel =
-      AllLosses::Find(loss_case.params).kernel(loss_case.params);
-  const auto* rowwise = std::get_if<RowwiseKernel>(&kernel);
-  return rowwise != nullptr && rowwise->double_only ? Dtype::kFloat64 : dtype;
+      AllLosses::Find(loss_case.params)
+          .kernel(loss_case.params, Semantics::kStrict);
+  return kernel.traits.double_only ? Dtype::kFloat64 : dtype;
 }
 
 Number LossTolerance(const LossCase& loss_case, size_t columns, Dtype dtype,

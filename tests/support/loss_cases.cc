@@ -408,7 +408,7 @@ const std::vector<LossCase>& LossCases() {
 bool IsRowwise(const LossCase& loss_case) {
   const LossParams& params = loss_case.params;
   return std::holds_alternative<RowwiseKernel>(
-      AllLosses::Find(params).kernel(params));
+      AllLosses::Find(params).kernel(params, Semantics::kStrict).engine);
 }
 
 Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,

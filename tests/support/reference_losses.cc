@@ -274,7 +274,7 @@ Number RowClassWeight(const Problem& problem, size_t row) {
 }
 
 Number Normalizer(const Problem& problem, const Reference& reference) {
-  switch (problem.spec.reduction) {
+  switch (problem.spec.reduction.value_or(Reduction::kMean)) {
     case Reduction::kNone:
     case Reduction::kSum:
       return 1;
