@@ -20,7 +20,7 @@ import textwrap
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
 
 HEADER = '''\
-"""A method for each loss. Generated from proto/lossd/v1/losses.proto."""
+"""A method for each loss. Generated from proto/lossd/v1."""
 
 from __future__ import annotations
 
