@@ -41,6 +41,12 @@ std::string InputText(const v1::InputInfo& input) {
                       input.summary());
 }
 
+std::string RowText(const v1::LossInfo& loss) {
+  if (loss.row_loss() == "element") return "every element is a row";
+  if (loss.row_loss() == "joint") return "one loss of all its elements";
+  return absl::StrCat(loss.row_loss(), " over the last axis");
+}
+
 std::string OptionText(const v1::OptionInfo& option) {
   const std::string allowed = AllowedText(option);
   return absl::StrCat("--", option.name(), ": ", option.type(),
@@ -55,7 +61,7 @@ void PrintText(const v1::LossInfo& loss, std::ostream& out) {
   PrintEntry("task", absl::AsciiStrToLower(ShortName(loss.task())), out);
   PrintEntry("formula", loss.formula(), out);
   PrintEntry("loss of a row",
-             absl::StrCat(loss.row_loss(), " over the last axis",
+             absl::StrCat(RowText(loss),
                           loss.separable() ? "; rows are independent" : ""),
              out);
   PrintEntry("targets", loss.target_encoding(), out);

@@ -1,6 +1,6 @@
 // What the linked loss messages say of themselves: names, options, enums.
 // Nothing here needs a server, and nothing here knows a loss by name: a new
-// message in losses.proto is a new loss of lossctl.
+// message of Loss is a new loss of lossctl.
 
 #ifndef LOSSD_CLIENT_CLI_OPTIONS_REFLECTION_H_
 #define LOSSD_CLIENT_CLI_OPTIONS_REFLECTION_H_

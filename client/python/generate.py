@@ -10,6 +10,7 @@ FOLDER/lossd/_methods.py   a method for each loss, with its keywords, their
 Needs protoc (Debian's protobuf-compiler) and protobuf for Python.
 """
 
+import keyword
 import pathlib
 import re
 import shutil
@@ -20,7 +21,7 @@ import textwrap
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
 
 HEADER = '''\
-"""A method for each loss. Generated from proto/lossd/v1/losses.proto."""
+"""A method for each loss. Generated from proto/lossd/v1."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ COMMON = [
     ("semantics", "SemanticsName | None"),
 ]
 
-TYPES = {"double": "float", "int64": "int"}
+TYPES = {"double": "float", "int64": "int", "bool": "bool"}
 
 
 def make_messages(folder):
@@ -87,9 +88,11 @@ def keyword_of(field, option):
         names = ", ".join(f'"{name}"' for name in option.allowed_values)
         kind, default = f"Literal[{names}]", f'"{option.default_value}"'
     else:
-        kind = TYPES[{field.TYPE_DOUBLE: "double",
-                      field.TYPE_INT64: "int64"}[field.type]]
+        kind = TYPES[{field.TYPE_DOUBLE: "double", field.TYPE_INT64: "int64",
+                      field.TYPE_BOOL: "bool"}[field.type]]
         default = option.default_value
+        if kind == "bool":
+            default = default.capitalize()
         if kind == "float" and default:
             default = repr(float(default))
     return (kind, default) if option.default_value else (f"{kind} | None",
@@ -109,23 +112,28 @@ def entry(name, text):
 def spoken(comment):
     """A comment with enums as Python callers write them: MEAN, bool."""
     comment = comment.replace("DTYPE_BOOL", "bool")
-    return re.sub(r"\b(REDUCTION|SEMANTICS)_(?=[A-Z])", "", comment)
+    return re.sub(r"\b(REDUCTION|SEMANTICS|SCOPE)_(?=[A-Z])", "", comment)
 
 
 def sentence(text):
     return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
+def targets_of(info):
+    """What the loss says of its targets; None if it has none."""
+    return next((i for i in info.inputs if i.name == "targets"), None)
+
+
 def docstring(info, options, keywords, comments, common_comments):
-    targets = next(i for i in info.inputs if i.name == "targets")
+    targets = targets_of(info)
     lines = [f'        """{info.summary}', ""]
     lines += [paragraph(sentence(info.formula)), ""]
     lines += [paragraph(f"Use it when {info.use_when}."), ""]
     lines += [paragraph(f"Not when {info.avoid_when}."), "", "        Args:"]
     lines.append(entry("predictions", common_comments["predictions"]))
-    lines.append(entry("targets", f"{sentence(info.target_encoding)} Types: "
-                       f"{targets.dtypes}; other integers and half types are "
-                       "widened."))
+    types = (f" Types: {targets.dtypes}; other integers and half types are "
+             "widened." if targets else "")
+    lines.append(entry("targets", sentence(info.target_encoding) + types))
     extras = {i.name: i for i in info.inputs if i.name != "targets"}
     for name in keywords:
         parts = []
@@ -170,15 +178,19 @@ def method(info, message, loss_info, comments, common_comments, is_async):
                   for name, (kind, default) in keywords.items()]
     parameters += [f"{name}: {kind} = None" for name, kind in COMMON]
     parameters.append("timeout: float | None = None")
+    required = any(i.required for i in info.inputs if i.name == "targets")
     prefix = "async " if is_async else ""
     lines = ["    @loss_method", f"    {prefix}def {info.name}(",
              "        self,", "        predictions: ArrayLike,",
-             "        targets: ArrayLike,", "        *,",
+             "        targets: ArrayLike," if required else
+             "        targets: ArrayLike | None = None,", "        *,",
              *(f"        {parameter}," for parameter in parameters),
              "    ) -> LossAndGradient:",
              docstring(info, options, list(keywords), comments,
                        common_comments), ""]
-    lines += [f"    {alias} = {info.name}" for alias in info.aliases]
+    # `is` is none that Python could call.
+    lines += [f"    {alias} = {info.name}" for alias in info.aliases
+              if not keyword.iskeyword(alias)]
     return "\n".join(lines) + "\n"
 
 

@@ -32,9 +32,13 @@ def make_stubs():
 
 
 make_stubs()
+from lossd.v1 import loss_options_pb2 as loss_options  # noqa: E402
 from lossd.v1 import loss_service_pb2 as service  # noqa: E402
 from lossd.v1 import loss_service_pb2_grpc as service_grpc  # noqa: E402
+from lossd.v1 import losses_distribution_pb2 as distribution  # noqa: E402
+from lossd.v1 import losses_multiclass_pb2 as multiclass  # noqa: E402
 from lossd.v1 import losses_pb2 as losses  # noqa: E402
+from lossd.v1 import losses_regression_pb2 as regression  # noqa: E402
 from lossd.v1 import tensor_pb2 as tensor  # noqa: E402
 
 DTYPES = {"float32": tensor.DTYPE_FLOAT32, "float64": tensor.DTYPE_FLOAT64,
@@ -57,8 +61,8 @@ def endless_request():
     logits = numpy.zeros((1000, 1000), "float32")
     targets = numpy.full((1000, 1000), 0.001, "float32")
     loss = losses.Loss(
-        kullback_leibler_divergence=losses.KullbackLeiblerDivergence(
-            prediction_kind=losses.PREDICTION_KIND_LOGITS))
+        kullback_leibler_divergence=distribution.KullbackLeiblerDivergence(
+            prediction_kind=loss_options.PREDICTION_KIND_LOGITS))
     return service.ComputeRequest(
         defaults=service.LossItem(loss=loss, predictions=to_tensor(logits),
                                   targets=to_tensor(targets)),
@@ -97,7 +101,7 @@ class PythonClientTest(unittest.TestCase):
 
     def mse(self):
         return self.compute(
-            loss=losses.Loss(mean_squared_error=losses.MeanSquaredError()),
+            loss=losses.Loss(mean_squared_error=regression.MeanSquaredError()),
             predictions=to_tensor(numpy.array([2.5, 0, 2, 8], "float32")),
             targets=to_tensor(numpy.array([3, -0.5, 2.25, 7], "float32")),
             outputs=service.Outputs(gradient=True, row_losses=True))
@@ -118,8 +122,8 @@ class PythonClientTest(unittest.TestCase):
         result = self.compute(
             loss=losses.Loss(
                 sparse_categorical_cross_entropy=(
-                    losses.SparseCategoricalCrossEntropy(
-                        prediction_kind=losses.PREDICTION_KIND_LOGITS))),
+                    multiclass.SparseCategoricalCrossEntropy(
+                        prediction_kind=loss_options.PREDICTION_KIND_LOGITS))),
             predictions=to_tensor(logits),
             targets=to_tensor(numpy.array([0, 2, 1])),
             mask=to_tensor(numpy.array([True, True, False])))
@@ -132,7 +136,8 @@ class PythonClientTest(unittest.TestCase):
         predictions = numpy.arange(1 << 21, dtype="float32") % 1009
         targets = predictions[::-1].copy()
         result = self.compute(
-            loss=losses.Loss(mean_absolute_error=losses.MeanAbsoluteError()),
+            loss=losses.Loss(
+                mean_absolute_error=regression.MeanAbsoluteError()),
             predictions=to_tensor(predictions), targets=to_tensor(targets),
             outputs=service.Outputs(gradient=True))
         numpy.testing.assert_array_equal(
@@ -140,9 +145,10 @@ class PythonClientTest(unittest.TestCase):
             numpy.sign(predictions - targets) / numpy.float32(1 << 21))
 
     def test_bad_item_has_its_own_status(self):
-        result = self.compute(loss=losses.Loss(huber=losses.Huber(delta=-1)),
-                              predictions=to_tensor(numpy.ones(3)),
-                              targets=to_tensor(numpy.ones(3)))
+        result = self.compute(
+            loss=losses.Loss(huber=regression.Huber(delta=-1)),
+            predictions=to_tensor(numpy.ones(3)),
+            targets=to_tensor(numpy.ones(3)))
         self.assertEqual(result.status.code,
                          grpc.StatusCode.INVALID_ARGUMENT.value[0])
         self.assertEqual(result.status.violations[0].field,

@@ -29,7 +29,7 @@ def loss_method(declaration):
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY)
 
     @functools.wraps(declaration)
-    def method(self, predictions, targets, **keywords):
+    def method(self, predictions, targets=None, **keywords):
         check_keywords(name, keywords, allowed)
         return self._loss_and_gradient(name, predictions, targets, **keywords)
 
