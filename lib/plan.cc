@@ -205,8 +205,7 @@ absl::Status PlanUpstream(const TensorView& upstream, Problem* problem) {
 }
 
 std::string AllowedText(const ColumnInput& input) {
-  std::string text =
-      input.zero_allowed ? "finite and >= 0" : "finite and > 0";
+  std::string text = input.zero_allowed ? "finite and >= 0" : "finite and > 0";
   if (input.below > 0) text = absl::StrCat("in (0, ", input.below, ")");
   return text;
 }
@@ -305,10 +304,10 @@ absl::Status PlanExtraInputs(std::span<const NamedTensor> extra_inputs,
     }
   }
   if (!traits.one_of_extras || given == 1) return absl::OkStatus();
-  return InvalidField({"extra_inputs", std::nullopt,
-                       given == 0 ? "none of them" : "several of them",
-                       absl::StrCat("exactly one of ",
-                                    absl::StrJoin(alternatives, " and "))});
+  return InvalidField(
+      {"extra_inputs", std::nullopt,
+       given == 0 ? "none of them" : "several of them",
+       absl::StrCat("exactly one of ", absl::StrJoin(alternatives, " and "))});
 }
 
 absl::Status CheckBytes(const std::string& field, size_t bytes,
@@ -385,13 +384,12 @@ absl::StatusOr<Problem> PlanProblem(const LossSpec& spec, const Inputs& inputs,
                       problem.predictions.dtype == Dtype::kFloat64 ||
                       problem.targets.dtype == Dtype::kFloat64;
   LOSSD_RETURN_IF_ERROR(PlanExtraInputs(inputs.extra_inputs, &problem));
-  problem.reduction =
-      spec.reduction.value_or(DefaultReduction(spec, problem));
+  problem.reduction = spec.reduction.value_or(DefaultReduction(spec, problem));
   LOSSD_RETURN_IF_ERROR(CheckNormalizer(spec, problem.reduction));
   problem.normalizer = spec.normalizer;
   if (inputs.sample_weights) {
-    LOSSD_RETURN_IF_ERROR(CheckRows("sample_weights", *inputs.sample_weights,
-                                    kFloats, problem));
+    LOSSD_RETURN_IF_ERROR(
+        CheckRows("sample_weights", *inputs.sample_weights, kFloats, problem));
     problem.sample_weights = inputs.sample_weights;
   }
   if (inputs.mask) {

@@ -261,8 +261,8 @@ PassTotals ElementwisePass::Finish() {
   totals.loss_sum = TreeSum(sums_) / problem_.elements_per_mean();
   totals.clipped_count =
       std::accumulate(clipped_.begin(), clipped_.end(), int64_t{0});
-  const double counted = static_cast<double>(weights_.row_count()) *
-                         static_cast<double>(columns);
+  const double counted =
+      static_cast<double>(weights_.row_count()) * static_cast<double>(columns);
   totals.diagnostics = diagnostics_.Finish(counted, totals.clipped_count);
   totals.warnings = diagnostics_.Warnings(counted);
   return totals;
@@ -295,10 +295,9 @@ FieldViolation ElementwisePass::Explain(size_t element) const {
     offence.got = NumberText(prediction);
     return ViolationAt(problem_, row, offence);
   }
-  const auto unreadable =
-      has_targets
-          ? ExplainRead(problem_.targets.dtype, target, problem_.in_double)
-          : std::nullopt;
+  const auto unreadable = has_targets ? ExplainRead(problem_.targets.dtype,
+                                                    target, problem_.in_double)
+                                      : std::nullopt;
   if (unreadable) {
     offence.tensor = Offence::Tensor::kTargets;
     offence.got = ElementText(problem_.targets, element);

@@ -39,11 +39,10 @@ FieldViolation ViolationAt(const Problem& problem, size_t row,
 
 FieldViolation OverflowAt(const Problem& problem, size_t element) {
   const Dtype gradient = problem.gradients[0].dtype;
-  const bool in_double =
-      problem.in_double &&
-      (gradient == Dtype::kFloat64 || gradient == Dtype::kUnspecified);
+  const bool in_double = problem.in_double && (gradient == Dtype::kFloat64 ||
+                                               gradient == Dtype::kUnspecified);
   const std::string dtype =
-      in_double ? "float64"
+      in_double                                               ? "float64"
       : gradient == Dtype::kFloat16 && problem.has_gradient() ? "float16"
                                                               : "float32";
   return {"predictions.data", static_cast<int64_t>(element),

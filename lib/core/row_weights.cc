@@ -63,8 +63,8 @@ double RowWeights::ClassWeight(size_t row) const {
     int64_t label = static_cast<int64_t>(k);
     if (problem_.target_indices) {
       int64_t scratch = 0;
-      label = *ReadElements(*problem_.target_indices, row * count + k, 1,
-                            &scratch);
+      label =
+          *ReadElements(*problem_.target_indices, row * count + k, 1, &scratch);
     }
     products.data()[k] = WeightOfClass(label) * targets[k];
   }

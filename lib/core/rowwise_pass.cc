@@ -80,8 +80,8 @@ struct RowMemory {
   RowMemory(const Problem& problem, size_t rows)
       : predictions(ScratchUse::kPredictions, rows * problem.columns),
         targets(ScratchUse::kTargets, rows * problem.targets_per_row),
-        labels(ScratchUse::kLabels, rows * std::max<size_t>(
-                                               problem.targets_per_row, 1)) {
+        labels(ScratchUse::kLabels,
+               rows * std::max<size_t>(problem.targets_per_row, 1)) {
     // Memory that is not written to costs nothing.
     for (size_t k = 0; k < problem.traits().extras.size(); ++k) {
       extras[k].emplace(NthUse(ScratchUse::kExtras, k),

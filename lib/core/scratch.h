@@ -16,8 +16,8 @@ enum class ScratchUse : uint8_t {
   kTargets,
   kLabels,
   kKernel,
-  kGradients,                                 // and the next kMaxGradients - 1
-  kExtras = kGradients + kMaxGradients,       // and the next kMaxExtras - 1
+  kGradients,                            // and the next kMaxGradients - 1
+  kExtras = kGradients + kMaxGradients,  // and the next kMaxExtras - 1
   kCount = kExtras + kMaxExtras,
 };
 

@@ -37,7 +37,11 @@ enum class TargetKind : uint8_t { kProbabilities = 1, kLogProbabilities = 2 };
 enum class LabelEncoding : uint8_t { kPlusMinusOne = 1, kZeroOne = 2 };
 
 // What becomes of the mass that top-k targets leave to the other classes.
-enum class TailPolicy : uint8_t { kDrop = 1, kRenormalize = 2, kUniformTail = 3 };
+enum class TailPolicy : uint8_t {
+  kDrop = 1,
+  kRenormalize = 2,
+  kUniformTail = 3
+};
 
 // What one value of a loss over sets is computed from.
 enum class Scope : uint8_t { kSample = 1, kBatch = 2 };

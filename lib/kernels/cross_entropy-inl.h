@@ -147,15 +147,17 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
       hn::Set(d, static_cast<T>(scale * (target.total + pull) / sum));
   const auto minus_scale = hn::Set(d, static_cast<T>(-scale));
   if (hot == kNotHot) {
-    return propagate | StoreGradient(
-        gradient, columns, [&](size_t i, size_t live, auto store) HWY_ATTR {
-          const Chunk<T> tau(target.tau + i, live, T{0});
-          for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-            const auto exp = hn::Load(d, scratch + i + lane);
-            store(lane,
-                  hn::MulAdd(minus_scale, tau.Get(lane), hn::Mul(exp, factor)));
-          }
-        });
+    return propagate |
+           StoreGradient(gradient, columns,
+                         [&](size_t i, size_t live, auto store) HWY_ATTR {
+                           const Chunk<T> tau(target.tau + i, live, T{0});
+                           for (size_t lane = 0; lane < kSumLanes;
+                                lane += hn::MaxLanes(d)) {
+                             const auto exp = hn::Load(d, scratch + i + lane);
+                             store(lane, hn::MulAdd(minus_scale, tau.Get(lane),
+                                                    hn::Mul(exp, factor)));
+                           }
+                         });
   }
   const double hot_exp = double{scratch[hot]};
   const double others = row[hot] < max ? sum - hot_exp : rest;
@@ -238,12 +240,12 @@ HWY_INLINE bool ProbabilitiesRow(const CrossEntropyOptions& options,
 
 template <class T>
 HWY_INLINE bool LogProbabilitiesRow(Semantics semantics, const T* row,
-                                    size_t columns,
-                                    const RowTarget<T>& target, double scale,
-                                    T* gradient, double* loss) {
+                                    size_t columns, const RowTarget<T>& target,
+                                    double scale, T* gradient, double* loss) {
   const ChunkTag<T> d;
   // NaN and +inf are refused even where no target mass meets them.
-  if (semantics == Semantics::kStrict && std::isnan(MaxOfLogits(row, columns))) {
+  if (semantics == Semantics::kStrict &&
+      std::isnan(MaxOfLogits(row, columns))) {
     return false;
   }
   *loss =
@@ -251,14 +253,18 @@ HWY_INLINE bool LogProbabilitiesRow(Semantics semantics, const T* row,
   if (semantics == Semantics::kStrict && !std::isfinite(*loss)) return false;
   if (gradient == nullptr) return true;
   const auto scale_v = hn::Set(d, static_cast<T>(scale));
-  return (semantics != Semantics::kStrict) | StoreGradient(
-      gradient, columns, [&](size_t i, size_t live, auto store) HWY_ATTR {
-        const Chunk<T> tau(target.tau + i, live, T{0});
-        for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-          // 0 minus, since minus 0 times would be -0.
-          store(lane, hn::Sub(hn::Zero(d), hn::Mul(scale_v, tau.Get(lane))));
-        }
-      });
+  return (semantics != Semantics::kStrict) |
+         StoreGradient(
+             gradient, columns,
+             [&](size_t i, size_t live, auto store) HWY_ATTR {
+               const Chunk<T> tau(target.tau + i, live, T{0});
+               for (size_t lane = 0; lane < kSumLanes;
+                    lane += hn::MaxLanes(d)) {
+                 // 0 minus, since minus 0 times would be -0.
+                 store(lane,
+                       hn::Sub(hn::Zero(d), hn::Mul(scale_v, tau.Get(lane))));
+               }
+             });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -324,20 +324,19 @@ LossKernel CrossEntropyKernel(const CrossEntropyOptions& options) {
         {"perplexity", DiagnosticInfo::Combine::kExpOfMean});
     traits.diagnostics.push_back({"mean_target_probability"});
   }
-  return {std::move(traits),
-          RowwiseKernel{
-              .run_float =
-                  [options](const RowwiseArgs<float>& args) {
-                    return HWY_DYNAMIC_DISPATCH(RunFloat)(options, args);
-                  },
-              .run_double =
-                  [options](const RowwiseArgs<double>& args) {
-                    return HWY_DYNAMIC_DISPATCH(RunDouble)(options, args);
-                  },
-              .explain =
-                  [options](const RowView& row) {
-                    return Explain(options, row);
-                  }}};
+  return {
+      std::move(traits),
+      RowwiseKernel{
+          .run_float =
+              [options](const RowwiseArgs<float>& args) {
+                return HWY_DYNAMIC_DISPATCH(RunFloat)(options, args);
+              },
+          .run_double =
+              [options](const RowwiseArgs<double>& args) {
+                return HWY_DYNAMIC_DISPATCH(RunDouble)(options, args);
+              },
+          .explain =
+              [options](const RowView& row) { return Explain(options, row); }}};
 }
 
 }  // namespace lossd

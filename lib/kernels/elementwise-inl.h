@@ -92,10 +92,10 @@ class ElementwiseEngine {
     if (i < args_.count) RunChunk<false>(i, args_.count - i);
     if constexpr (kDiagnose) {
       for (size_t k = 0; k < Functor::kFigures; ++k) {
-        args_.diagnostics[k] =
-            Functor::IsMax(k) ? static_cast<double>(hn::GetLane(
-                                    hn::MaxOfLanes(d_, largest_[k])))
-                              : figures_[k].Sum();
+        args_.diagnostics[k] = Functor::IsMax(k)
+                                   ? static_cast<double>(hn::GetLane(
+                                         hn::MaxOfLanes(d_, largest_[k])))
+                                   : figures_[k].Sum();
       }
     }
     // NaN if one of the numbers added to it was infinite or NaN.
@@ -149,8 +149,8 @@ class ElementwiseEngine {
         });
       }
       if constexpr (Functor::kClips) {
-        clipped_ += static_cast<int64_t>(hn::CountTrue(
-            d_, hn::Ne(select(result.clipped), hn::Zero(d_))));
+        clipped_ += static_cast<int64_t>(
+            hn::CountTrue(d_, hn::Ne(select(result.clipped), hn::Zero(d_))));
       }
       if constexpr (kDiagnose) AddFigures(result, select, lane);
       const V scale = kVaried ? scales.Get(lane) : hn::Set(d_, args_.scale);

@@ -41,21 +41,18 @@
   }                                                                    \
   LOSSD_ELEMENTWISE_TARGETS_OF(Params, RunFunctor)
 
-#define LOSSD_ELEMENTWISE_DISPATCH(Params)                               \
-  HWY_EXPORT(RunFloat);                                                  \
-  HWY_EXPORT(RunDouble);                                                 \
-  ElementwiseKernel MakeKernel(                                          \
-      const Params& params, Semantics semantics,                         \
-      decltype(ElementwiseKernel::explain) explain) {                    \
-    return {[=](const ElementwiseArgs<float>& args) {                    \
-              return HWY_DYNAMIC_DISPATCH(RunFloat)(params, semantics,   \
-                                                    args);               \
-            },                                                           \
-            [=](const ElementwiseArgs<double>& args) {                   \
-              return HWY_DYNAMIC_DISPATCH(RunDouble)(params, semantics,  \
-                                                     args);              \
-            },                                                           \
-            std::move(explain)};                                         \
+#define LOSSD_ELEMENTWISE_DISPATCH(Params)                                     \
+  HWY_EXPORT(RunFloat);                                                        \
+  HWY_EXPORT(RunDouble);                                                       \
+  ElementwiseKernel MakeKernel(const Params& params, Semantics semantics,      \
+                               decltype(ElementwiseKernel::explain) explain) { \
+    return {[=](const ElementwiseArgs<float>& args) {                          \
+              return HWY_DYNAMIC_DISPATCH(RunFloat)(params, semantics, args);  \
+            },                                                                 \
+            [=](const ElementwiseArgs<double>& args) {                         \
+              return HWY_DYNAMIC_DISPATCH(RunDouble)(params, semantics, args); \
+            },                                                                 \
+            std::move(explain)};                                               \
   }
 
 namespace lossd {

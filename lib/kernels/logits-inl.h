@@ -81,8 +81,8 @@ HWY_INLINE double IsRight(const T* row, size_t columns,
     if (mass > most) best = k;
     most = std::max(most, mass);
   });
-  const auto top = static_cast<size_t>(
-      std::max_element(row, row + columns) - row);
+  const auto top =
+      static_cast<size_t>(std::max_element(row, row + columns) - row);
   return top == best ? 1 : 0;
 }
 
@@ -109,8 +109,8 @@ HWY_INLINE SoftmaxFigures FiguresOfSoftmax(const T* row, size_t columns,
       const auto exp = ExpOfDifference(d, x, max_v);
       sum.Add<T>(exp, lane);
       const auto product = hn::Mul(exp, hn::Sub(x, max_v));
-      products.Add<T>(
-          hn::IfThenElseZero(hn::Gt(exp, hn::Zero(d)), product), lane);
+      products.Add<T>(hn::IfThenElseZero(hn::Gt(exp, hn::Zero(d)), product),
+                      lane);
     }
   }
   const double total = sum.Sum();

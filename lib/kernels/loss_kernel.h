@@ -168,7 +168,7 @@ struct ElementwiseKernel {
 // A run of rows. Arrays are aligned to T only.
 template <class T>
 struct RowwiseArgs {
-  const T* predictions = nullptr;   // rows x columns
+  const T* predictions = nullptr;  // rows x columns
   // rows x columns; rows, for TargetsRole::kRows; rows x targets_per_row with
   // indices; null with labels and for losses without.
   const T* targets = nullptr;

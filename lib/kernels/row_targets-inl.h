@@ -180,7 +180,8 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
   }
   const RowScan scan = ScanTargets(row, columns);
   // The mass of a logarithm that was allowed may be a little above the limit.
-  if (!scan.allowed && !options.log_targets && !options.any_mass && !propagate) {
+  if (!scan.allowed && !options.log_targets && !options.any_mass &&
+      !propagate) {
     return false;
   }
   target->tau = row;
@@ -226,8 +227,8 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
   // The mass of a one-hot row is that of a label's, not a rounded sum.
   target->total = sum.Sum();
   if (target->hot != kNotHot) {
-    target->total = scan.total * (class_weights ? class_weights[target->hot]
-                                                : row_weight);
+    target->total =
+        scan.total * (class_weights ? class_weights[target->hot] : row_weight);
   }
   return true;
 }

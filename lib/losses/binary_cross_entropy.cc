@@ -63,7 +63,8 @@ struct Terms : ElementwiseFunctor {
     const V half = hn::Set(d, T{0.5});
     const auto yes = hn::Gt(target, half);
     const auto said = hn::Gt(probability, half);
-    const auto wrong = hn::Xor(hn::VecFromMask(d, yes), hn::VecFromMask(d, said));
+    const auto wrong =
+        hn::Xor(hn::VecFromMask(d, yes), hn::VecFromMask(d, said));
     result.figures[0] = hn::IfThenZeroElse(hn::MaskFromVec(wrong), one);
     const V rest = hn::Sub(one, probability);
     result.figures[1] = hn::Add(hn::Mul(target, probability),
@@ -165,17 +166,16 @@ struct FlooredFunctor : Terms<T> {
     const V floor = hn::Set(d, T{-100});
     const V log = LogOrMinusInfinity(d, probability);
     const V log_rest = Log1pOfMinus(d, probability);
-    const V size = hn::Max(hn::Mul(probability, rest),
-                           hn::Set(d, static_cast<T>(1e-12f)));
+    const V size =
+        hn::Max(hn::Mul(probability, rest), hn::Set(d, static_cast<T>(1e-12f)));
     FullResult<V> result;
     result.value =
         hn::Neg(hn::Add(hn::Mul(positive, hn::Max(log, floor)),
                         hn::Mul(negative, hn::Max(log_rest, floor))));
     result.value = hn::IfThenElse(IsProbability(d, probability), result.value,
                                   NotANumber(d));
-    result.slope = hn::Div(hn::Sub(hn::Mul(negative, probability),
-                                   hn::Mul(positive, rest)),
-                           size);
+    result.slope = hn::Div(
+        hn::Sub(hn::Mul(negative, probability), hn::Mul(positive, rest)), size);
     result.clipped = hn::IfThenElseZero(
         hn::Or(hn::Lt(log, floor), hn::Lt(log_rest, floor)), hn::Set(d, 1));
     this->Figures(d, in.target, probability, result);
@@ -202,12 +202,12 @@ struct ClippedFunctor : Terms<T> {
     const auto clipped =
         hn::Or(hn::Lt(in.prediction, low), hn::Gt(in.prediction, high));
     FullResult<V> result;
-    result.value = hn::Neg(
-        hn::Add(hn::Mul(positive, LogOfPositive(d, probability)),
-                hn::Mul(negative, Log1pOfMinus(d, probability))));
+    result.value =
+        hn::Neg(hn::Add(hn::Mul(positive, LogOfPositive(d, probability)),
+                        hn::Mul(negative, Log1pOfMinus(d, probability))));
     result.slope = hn::IfThenZeroElse(
-        clipped, hn::Sub(hn::Div(negative, rest),
-                         hn::Div(positive, probability)));
+        clipped,
+        hn::Sub(hn::Div(negative, rest), hn::Div(positive, probability)));
     result.clipped = hn::IfThenElseZero(clipped, one);
     this->Figures(d, in.target, in.prediction, result);
     return result;

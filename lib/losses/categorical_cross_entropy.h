@@ -24,7 +24,8 @@ namespace lossd {
 //            impossible; probabilities in [0, 1] whose rows sum to 1 within
 //            1e-4. Target mass on an impossible class is refused: the loss is
 //            infinite. Terms with tau_k = 0 are 0.
-// Top-k      with the extra input target_indices [rows, K], targets [rows, K] are
+// Top-k      with the extra input target_indices [rows, K], targets [rows, K]
+// are
 //            the weights of these classes, finite and >= 0: those of a class
 //            twice named add up, a weight of 0 is padding. t is then 0
 //            elsewhere (kDrop), or divided by its sum (kRenormalize), or the

@@ -26,8 +26,7 @@ struct Functor : ElementwiseFunctor {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE FullResult<V> operator()(D d, const Operands<V>& in) const {
     const V label = labels.Signs(d, in.target);
-    const V margin =
-        hn::Sub(hn::Set(d, 1), hn::Mul(label, in.prediction));
+    const V margin = hn::Sub(hn::Set(d, 1), hn::Mul(label, in.prediction));
     const V zero = hn::Zero(d);
     // 0 times the prediction keeps one that is not finite from passing as
     // safely beyond the margin.
@@ -60,7 +59,8 @@ LOSSD_ELEMENTWISE_DISPATCH(HingeParams)
 
 LossKernel Hinge::Kernel(const Params& params, Semantics semantics) {
   return {.traits = {.diagnostics = {{"accuracy"}}},
-          .engine = MakeKernel(params, semantics, ExplainLabels(params.label_encoding))};
+          .engine = MakeKernel(params, semantics,
+                               ExplainLabels(params.label_encoding))};
 }
 
 }  // namespace lossd

@@ -46,8 +46,8 @@ struct LogFunctor : ElementwiseFunctor {
       magnitude = hn::IfThenElse(huge, log_ratio, magnitude);
     }
     const V log = hn::CopySignToAbs(magnitude, difference);
-    const auto inside = hn::And(hn::Gt(lower, zero),
-                                hn::Lt(hn::Abs(difference), Infinity(d)));
+    const auto inside =
+        hn::And(hn::Gt(lower, zero), hn::Lt(hn::Abs(difference), Infinity(d)));
     FullResult<V> result;
     result.value = hn::IfThenElse(inside, hn::Mul(log, log), NotANumber(d));
     result.slope = hn::Div(hn::Add(log, log), hn::Add(one, prediction));

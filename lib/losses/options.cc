@@ -12,10 +12,9 @@ std::string AllowedText(const NumberRange& range) {
   const bool from = std::isfinite(range.minimum);
   const bool to = std::isfinite(range.maximum);
   if (from && to) {
-    return absl::StrCat("in ", range.exclusive_minimum ? "(" : "[",
-                        NumberText(range.minimum), ", ",
-                        NumberText(range.maximum),
-                        range.exclusive_maximum ? ")" : "]");
+    return absl::StrCat(
+        "in ", range.exclusive_minimum ? "(" : "[", NumberText(range.minimum),
+        ", ", NumberText(range.maximum), range.exclusive_maximum ? ")" : "]");
   }
   if (from) {
     return absl::StrCat("finite and ", range.exclusive_minimum ? "> " : ">= ",

@@ -61,9 +61,8 @@ inline constexpr std::array kBothTargetKinds = {TargetKind::kProbabilities,
                                                 TargetKind::kLogProbabilities};
 inline constexpr std::array kBothEncodings = {LabelEncoding::kPlusMinusOne,
                                               LabelEncoding::kZeroOne};
-inline constexpr std::array kAnyTailPolicy = {TailPolicy::kDrop,
-                                              TailPolicy::kRenormalize,
-                                              TailPolicy::kUniformTail};
+inline constexpr std::array kAnyTailPolicy = {
+    TailPolicy::kDrop, TailPolicy::kRenormalize, TailPolicy::kUniformTail};
 inline constexpr std::array kBothScopes = {Scope::kSample, Scope::kBatch};
 
 // Members' short names, as in the proto.

@@ -17,9 +17,8 @@ Number Epsilon(Dtype dtype) {
 
 // What the loss is computed in.
 Dtype Arithmetic(const LossCase& loss_case, Dtype dtype) {
-  const LossKernel kernel =
-      AllLosses::Find(loss_case.params)
-          .kernel(loss_case.params, Semantics::kStrict);
+  const LossKernel kernel = AllLosses::Find(loss_case.params)
+                                .kernel(loss_case.params, Semantics::kStrict);
   return kernel.traits.double_only ? Dtype::kFloat64 : dtype;
 }
 
@@ -35,7 +34,9 @@ Number LossTolerance(const LossCase& loss_case, size_t columns, Dtype dtype,
 }
 
 double TargetOf(const Problem& problem, size_t element) {
-  return problem.labels.empty() ? problem.targets[element] : 0;
+  return problem.targets.size() == problem.predictions.size()
+             ? problem.targets[element]
+             : 0;
 }
 
 Number LargestOf(std::span<const Number> numbers) {
@@ -50,6 +51,7 @@ Number LargestOf(std::span<const Number> numbers) {
 // cancel, except in one-hot rows, where neither is subtracted from the other.
 Number RowScale(const Problem& problem, size_t row,
                 std::span<const Number> slopes) {
+  if (problem.reference) return LargestOf(slopes);
   return LargestOf(slopes) + (IsOneHot(problem, row)
                                   ? 0
                                   : LargestOf(EffectiveTargets(problem, row)));
@@ -58,19 +60,25 @@ Number RowScale(const Problem& problem, size_t row,
 // What errors of slopes are relative to, one an element.
 std::vector<Number> SlopeScales(const LossCase& loss_case,
                                 const Problem& problem,
-                                std::span<const Number> slopes) {
+                                std::span<const Number> slopes,
+                                const std::string& extra = "") {
   const size_t columns = problem.columns();
   const bool rowwise = IsRowwise(loss_case);
   std::vector<Number> scales;
   for (size_t i = 0; i < slopes.size(); ++i) {
     if (rowwise) {
-      scales.push_back(i % columns > 0 ? scales.back()
-                                       : RowScale(problem, i / columns,
-                                                  slopes.subspan(i, columns)));
-      continue;
+      const bool first = i % columns == 0;
+      scales.push_back(
+          first ? RowScale(problem, i / columns, slopes.subspan(i, columns))
+                : scales.back());
+    } else {
+      scales.push_back(std::abs(slopes[i]));
     }
-    scales.push_back(std::abs(slopes[i]));
-    if (!loss_case.slope_scale) continue;
+    if (loss_case.slope_scale_at) {
+      scales[i] = std::max<Number>(scales[i],
+                                   loss_case.slope_scale_at(problem, extra, i));
+    }
+    if (rowwise || !loss_case.slope_scale || !extra.empty()) continue;
     const double larger_term =
         loss_case.slope_scale(problem.predictions[i], TargetOf(problem, i));
     scales[i] =
@@ -79,7 +87,14 @@ std::vector<Number> SlopeScales(const LossCase& loss_case,
   return scales;
 }
 
-double LengthOf(const LossCase& loss_case, const Problem& problem, size_t i) {
+double LengthOf(const LossCase& loss_case, const Problem& problem, size_t i,
+                const std::string& extra = "") {
+  if (!extra.empty()) {
+    return loss_case.extra_length_at
+               ? loss_case.extra_length_at(problem, extra, i)
+               : 1;
+  }
+  if (loss_case.length_at) return loss_case.length_at(problem, i);
   return loss_case.length
              ? loss_case.length(problem.predictions[i], TargetOf(problem, i))
              : 1;
@@ -144,64 +159,81 @@ void ExpectLosses(const LossCase& loss_case, const Problem& problem,
       << result.loss << " instead of " << reference.loss;
 }
 
-std::vector<double> Steps(const LossCase& loss_case, const Problem& problem) {
+std::vector<double> Steps(const LossCase& loss_case, const Problem& problem,
+                          const std::string& extra) {
   std::vector<double> steps;
   for (size_t i = 0; i < problem.predictions.size(); ++i) {
     // A power of two, so that a double and a step add up without rounding.
-    const double length = LengthOf(loss_case, problem, i);
+    const double length = LengthOf(loss_case, problem, i, extra);
     steps.push_back(std::ldexp(1, std::ilogb(length) - 12));
   }
   return steps;
 }
 
-void ExpectGradient(const LossCase& loss_case, const Problem& problem,
-                    const Answer& answer) {
-  const std::vector<double> steps = Steps(loss_case, problem);
-  const std::vector<Number> slopes = CentralDifferences(problem, steps);
-  const std::vector<Number> scales = SlopeScales(loss_case, problem, slopes);
-  const Reference reference = ComputeReference(problem);
+namespace {
+
+bool IsNearKink(const LossCase& loss_case, const Problem& problem, size_t i,
+                double distance) {
+  if (loss_case.kink_distance_at) {
+    return loss_case.kink_distance_at(problem, i) < distance;
+  }
+  return loss_case.kink_distance &&
+         loss_case.kink_distance(problem.predictions[i], TargetOf(problem, i)) <
+             distance;
+}
+
+// Of one input: the predictions, or the extra that is named.
+void ExpectGradientOf(const LossCase& loss_case, const Problem& problem,
+                      const Reference& reference, const std::string& extra,
+                      const std::vector<double>& gradient) {
+  SCOPED_TRACE(extra);
+  const std::vector<double> steps = Steps(loss_case, problem, extra);
+  const std::vector<Number> slopes = CentralDifferences(problem, steps, extra);
+  const std::vector<Number> scales =
+      SlopeScales(loss_case, problem, slopes, extra);
   const size_t columns = problem.columns();
-  ASSERT_EQ(answer.gradient.size(), slopes.size());
+  ASSERT_EQ(gradient.size(), slopes.size());
   size_t skipped = 0;
   for (size_t i = 0; i < slopes.size(); ++i) {
     const Number factor = reference.gradient_factors[i / columns];
     if (factor == 0) {
-      ASSERT_TRUE(answer.gradient[i] == 0 && !std::signbit(answer.gradient[i]))
-          << "element " << i << " does not count: " << answer.gradient[i];
+      ASSERT_TRUE(gradient[i] == 0 && !std::signbit(gradient[i]))
+          << "element " << i << " does not count: " << gradient[i];
       continue;
     }
-    if (loss_case.kink_distance &&
-        loss_case.kink_distance(problem.predictions[i], TargetOf(problem, i)) <
-            3 * steps[i]) {
+    if (IsNearKink(loss_case, problem, i, 3 * steps[i])) {
       ++skipped;
       continue;
     }
-    const Number length = LengthOf(loss_case, problem, i);
+    const Number length = LengthOf(loss_case, problem, i, extra);
     // The loss of the row stands for that of the element, which it contains.
     const Number tolerance =
         1e-12L * scales[i] +
         2e-15L * (reference.rows[i / columns].scale / length);
-    ASSERT_LE(std::abs(answer.gradient[i] - slopes[i] * factor),
+    ASSERT_LE(std::abs(gradient[i] - slopes[i] * factor),
               tolerance * std::abs(factor))
-        << "element " << i << ": " << answer.gradient[i] << " instead of "
+        << "element " << i << ": " << gradient[i] << " instead of "
         << slopes[i] * factor;
   }
   EXPECT_LE(skipped, 1 + slopes.size() / 20) << "too close to kinks";
 }
 
-void ExpectFloatGradient(const LossCase& loss_case, const Problem& problem,
-                         const Answer& answer, const Answer& in_double) {
-  const Reference reference = ComputeReference(problem);
+void ExpectFloatGradientOf(const LossCase& loss_case, const Problem& problem,
+                           const Reference& reference, const std::string& extra,
+                           const std::vector<double>& gradient,
+                           const std::vector<double>& in_double) {
+  SCOPED_TRACE(extra);
   const size_t columns = problem.columns();
   std::vector<Number> slopes;
-  for (size_t i = 0; i < in_double.gradient.size(); ++i) {
+  for (size_t i = 0; i < in_double.size(); ++i) {
     const Number factor = reference.gradient_factors[i / columns];
-    slopes.push_back(factor == 0 ? 0 : in_double.gradient[i] / factor);
+    slopes.push_back(factor == 0 ? 0 : in_double[i] / factor);
   }
-  const std::vector<Number> scales = SlopeScales(loss_case, problem, slopes);
-  ASSERT_EQ(answer.gradient.size(), slopes.size());
+  const std::vector<Number> scales =
+      SlopeScales(loss_case, problem, slopes, extra);
+  ASSERT_EQ(gradient.size(), slopes.size());
   for (size_t i = 0; i < slopes.size(); ++i) {
-    const Number expected = in_double.gradient[i];
+    const Number expected = in_double[i];
     const Number scale =
         scales[i] * std::abs(reference.gradient_factors[i / columns]);
     const Number tolerance =
@@ -210,11 +242,32 @@ void ExpectFloatGradient(const LossCase& loss_case, const Problem& problem,
                   std::max(loss_case.gradient_ulp * std::abs(expected), scale)
             : loss_case.gradient_ulp *
                   Ulp(Dtype::kFloat32, std::max(std::abs(expected), scale));
-    ASSERT_LE(std::abs(answer.gradient[i] - expected), tolerance)
+    ASSERT_LE(std::abs(gradient[i] - expected), tolerance)
         << "element " << i << " of " << problem.rows() << " x " << columns
-        << ": " << answer.gradient[i] << " instead of " << expected << ", "
-        << (answer.gradient[i] - expected) / Ulp(Dtype::kFloat32, expected)
-        << " ulp";
+        << ": " << gradient[i] << " instead of " << expected << ", "
+        << (gradient[i] - expected) / Ulp(Dtype::kFloat32, expected) << " ulp";
+  }
+}
+
+}  // namespace
+
+void ExpectGradient(const LossCase& loss_case, const Problem& problem,
+                    const Answer& answer) {
+  const Reference reference = ComputeReference(problem);
+  ExpectGradientOf(loss_case, problem, reference, "", answer.gradient);
+  for (const auto& [extra, gradient] : answer.extra_gradients) {
+    ExpectGradientOf(loss_case, problem, reference, extra, gradient);
+  }
+}
+
+void ExpectFloatGradient(const LossCase& loss_case, const Problem& problem,
+                         const Answer& answer, const Answer& in_double) {
+  const Reference reference = ComputeReference(problem);
+  ExpectFloatGradientOf(loss_case, problem, reference, "", answer.gradient,
+                        in_double.gradient);
+  for (const auto& [extra, gradient] : answer.extra_gradients) {
+    ExpectFloatGradientOf(loss_case, problem, reference, extra, gradient,
+                          in_double.extra_gradients.at(extra));
   }
 }
 

@@ -4,6 +4,8 @@
 #define LOSSD_TESTS_SUPPORT_ACCURACY_H_
 
 #include <span>
+#include <string>
+#include <vector>
 
 #include "tests/support/loss_cases.h"
 #include "tests/support/problem.h"
@@ -25,11 +27,14 @@ long double Ulp(Dtype dtype, long double number);
 void ExpectLosses(const LossCase& loss_case, const Problem& problem,
                   Dtype dtype, const Answer& answer);
 
-// Distances at which to take central differences, one an element.
-std::vector<double> Steps(const LossCase& loss_case, const Problem& problem);
+// Distances at which to take central differences, one an element: of the
+// predictions, or of the extra input that is named.
+std::vector<double> Steps(const LossCase& loss_case, const Problem& problem,
+                          const std::string& extra = "");
 
-// Expects a float64 gradient to be that of the reference by central
-// differences, except where they straddle a kink; and that those are few.
+// Expects a float64 gradient, and those of extra inputs, to be that of the
+// reference by central differences, except where they straddle a kink; and that
+// those are few.
 //
 // The differences are off by 2^-48 of the derivative (a step is at most 2^-12
 // of the length) and by 2^-51 of loss / length (long double has 64 digits);

@@ -415,6 +415,7 @@ Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
                Dtype dtype, uint64_t seed) {
   Problem problem;
   problem.spec.params = loss_case.params;
+  problem.reference = loss_case.reference;
   problem.shape = std::move(shape);
   const size_t elements = problem.rows() * problem.columns();
   problem.predictions.resize(elements);
@@ -424,6 +425,7 @@ Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
   if (dtype == Dtype::kFloat32) {
     RoundToFloat(problem.predictions);
     RoundToFloat(problem.targets);
+    for (Extra& extra : problem.extras) RoundToFloat(extra.numbers);
   }
   return problem;
 }

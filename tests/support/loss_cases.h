@@ -20,7 +20,8 @@ struct LossCase {
   // Letters, digits and underscores.
   std::string name;
   LossParams params;
-  // Fills in predictions, and targets or labels, for the problem's shape.
+  // Fills in predictions, targets or labels, and extra inputs, for the
+  // problem's shape.
   std::function<void(Random&, Problem&)> sample;
   // Bounds of a row loss and of a gradient element, in units in the last place
   // of the dtype of the computation: 4 unless the loss's header promises less
@@ -34,9 +35,26 @@ struct LossCase {
   // How far the prediction must move to change the loss's derivatives by a
   // factor of a few; `target` is 0 with labels. Unset: 1.
   std::function<double(double prediction, double target)> length;
+  // The same two for losses of more than prediction and target; what is unset
+  // is as above. `element` counts over the predictions.
+  std::function<double(const Problem&, size_t element)> kink_distance_at = {};
+  std::function<double(const Problem&, size_t element)> length_at = {};
+  // `length_at` for a differentiable extra input. Unset: 1.
+  std::function<double(const Problem&, const std::string& extra,
+                       size_t element)>
+      extra_length_at = {};
   // Larger of the two terms whose difference is the slope, when those cancel.
   // Unset: the slope itself.
   std::function<double(double prediction, double target)> slope_scale;
+  // What errors of slopes are relative to, where that is more than the slope
+  // (row-wise: than the largest slope of the row), for losses of more than
+  // prediction and target. `extra` is empty for the predictions.
+  std::function<double(const Problem&, const std::string& extra,
+                       size_t element)>
+      slope_scale_at = {};
+  // The loss of a row by its definition, for losses that reference_losses.cc
+  // does not know.
+  std::function<ReferenceRow(const RowInputs&)> reference = {};
 };
 
 const std::vector<LossCase>& LossCases();

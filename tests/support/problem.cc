@@ -81,6 +81,29 @@ std::vector<int64_t> ToVector(std::span<const int64_t> shape) {
   return {shape.begin(), shape.end()};
 }
 
+// Shape of what there is one of for each row.
+std::span<const int64_t> RowShapeOf(const Problem& problem) {
+  const std::span<const int64_t> shape = problem.shape;
+  switch (problem.traits().layout) {
+    case RowLayout::kLastAxis:
+      break;
+    case RowLayout::kElements:
+      return shape;
+    case RowLayout::kFirstAxis:
+      return shape.first(std::min<size_t>(shape.size(), 1));
+    case RowLayout::kWhole:
+      return {};
+  }
+  return RowShape(shape);
+}
+
+// The same shape with another last axis.
+std::vector<int64_t> WithLastAxis(std::span<const int64_t> rows, size_t last) {
+  std::vector<int64_t> shape(rows.begin(), rows.end());
+  shape.push_back(static_cast<int64_t>(last));
+  return shape;
+}
+
 template <class T>
 std::vector<T> Slice(const std::vector<T>& all, size_t begin, size_t end) {
   if (all.empty()) return {};
@@ -91,13 +114,25 @@ std::vector<T> Slice(const std::vector<T>& all, size_t begin, size_t end) {
 
 }  // namespace
 
+LossTraits Problem::traits() const {
+  LossParams params = spec.params;
+  AllLosses::Resolve(spec.semantics, &params);
+  return AllLosses::Find(params).kernel(params, spec.semantics).traits;
+}
+
 size_t Problem::rows() const {
   size_t rows = 1;
-  for (const int64_t size : RowShape(shape)) rows *= static_cast<size_t>(size);
+  for (const int64_t size : RowShapeOf(*this))
+    rows *= static_cast<size_t>(size);
   return rows;
 }
 
-size_t Problem::columns() const { return ColumnsOf(shape); }
+size_t Problem::columns() const {
+  size_t elements = 1;
+  for (const int64_t size : shape) elements *= static_cast<size_t>(size);
+  const size_t all = rows();
+  return all == 0 ? ColumnsOf(shape) : elements / all;
+}
 
 TestCall::Buffer TestCall::MakeInput(size_t size) const {
   return {std::vector<std::byte>(form_.offset + size), form_.offset, size};
@@ -125,23 +160,24 @@ TestCall::TestCall(const Problem& problem, const Form& form)
     : spec(problem.spec),
       form_(form),
       shape_(problem.shape),
-      row_shape_(ToVector(RowShape(problem.shape))),
-      class_weights_shape_{static_cast<int64_t>(problem.class_weights.size())},
-      pos_weight_shape_{static_cast<int64_t>(problem.pos_weight.size())} {
+      row_shape_(ToVector(RowShapeOf(problem))) {
+  const LossTraits traits = problem.traits();
   const auto target_dtype =
       form.target_dtype == Dtype::kUnspecified ? form.dtype : form.target_dtype;
   inputs.predictions = Add(problem.predictions, form.dtype, shape_);
   const std::span<std::byte> predictions = input_buffers_.back().span();
-  inputs.targets = problem.labels.empty()
-                       ? Add(problem.targets, target_dtype, shape_)
-                       : Add(problem.labels, form.label_dtype, row_shape_);
-  // Nothing tells labels from targets when there are none.
-  const bool takes_labels =
-      std::holds_alternative<SparseCategoricalCrossEntropyParams>(
-          problem.spec.params);
-  if (takes_labels && problem.labels.empty()) {
-    inputs.targets.dtype = form.label_dtype;
-    inputs.targets.shape = row_shape_;
+  switch (traits.targets) {
+    case TargetsRole::kLabels:
+      inputs.targets = Add(problem.labels, form.label_dtype, row_shape_);
+      break;
+    case TargetsRole::kRows:
+      inputs.targets = Add(problem.targets, target_dtype, row_shape_);
+      break;
+    case TargetsRole::kDense:
+      AddDenseTargets(problem, target_dtype);
+      break;
+    case TargetsRole::kNone:
+      break;
   }
   if (!problem.sample_weights.empty()) {
     inputs.sample_weights =
@@ -156,16 +192,18 @@ TestCall::TestCall(const Problem& problem, const Form& form)
         Add(problem.upstream_gradient, form.weight_dtype,
             single ? std::span<const int64_t>() : row_shape_);
   }
-  if (!problem.class_weights.empty()) {
+  for (const auto& [name, column] :
+       {std::pair<std::string_view, const std::vector<double>*>{
+            "class_weights", &problem.class_weights},
+        {"pos_weight", &problem.pos_weight},
+        {traits.column_input ? traits.column_input->name : "",
+         &problem.column}}) {
+    if (column->empty()) continue;
+    column_shape_ = {static_cast<int64_t>(column->size())};
     extra_inputs.push_back(
-        {"class_weights",
-         Add(problem.class_weights, form.weight_dtype, class_weights_shape_)});
+        {name, Add(*column, form.weight_dtype, column_shape_)});
   }
-  if (!problem.pos_weight.empty()) {
-    extra_inputs.push_back(
-        {"pos_weight",
-         Add(problem.pos_weight, form.weight_dtype, pos_weight_shape_)});
-  }
+  AddExtras(problem, traits);
 
   outputs.gradient_dtype = form.gradient_dtype;
   const Dtype gradient_dtype = form.gradient_dtype == Dtype::kUnspecified
@@ -176,13 +214,58 @@ TestCall::TestCall(const Problem& problem, const Form& form)
                      ? problem.predictions.size() * SizeOf(gradient_dtype)
                      : 0);
   outputs.gradient = form.in_place ? predictions : gradient_.span();
+  if (!form.in_place) {
+    for (auto& [name, buffer] : extra_gradients_) {
+      buffer = MakeOutput(gradient_.size);
+      extra_outputs_.push_back({name, buffer.span()});
+    }
+  }
+  outputs.extra_gradients = extra_outputs_;
+  outputs.diagnostics = form.diagnostics;
   row_losses_ =
       MakeOutput(form.row_losses ? problem.rows() * sizeof(double) : 0);
   outputs.row_losses = row_losses_.span();
 }
 
+void TestCall::AddDenseTargets(const Problem& problem, Dtype dtype) {
+  if (problem.target_indices.empty()) {
+    inputs.targets = Add(problem.targets, dtype, shape_);
+    return;
+  }
+  indices_shape_ =
+      WithLastAxis(row_shape_, problem.target_indices.size() / problem.rows());
+  inputs.targets = Add(problem.targets, dtype, indices_shape_);
+  extra_inputs.push_back(
+      {"target_indices",
+       Add(problem.target_indices, form_.label_dtype, indices_shape_)});
+}
+
+void TestCall::AddExtras(const Problem& problem, const LossTraits& traits) {
+  const Dtype dtype = form_.extra_dtype == Dtype::kUnspecified
+                          ? form_.dtype
+                          : form_.extra_dtype;
+  extra_names_.reserve(problem.extras.size());
+  for (const Extra& extra : problem.extras) {
+    const auto known =
+        std::ranges::find(traits.extras, extra.name, &ExtraInput::name);
+    const bool rows = known != traits.extras.end() &&
+                      known->shape == ExtraInput::Shape::kRows;
+    extra_names_.push_back(extra.name);
+    extra_inputs.push_back(
+        {extra_names_.back(),
+         Add(extra.numbers, dtype, rows ? row_shape_ : shape_)});
+    if (known != traits.extras.end() && known->differentiable &&
+        form_.gradient) {
+      extra_gradients_[extra.name];
+    }
+  }
+}
+
 absl::StatusOr<Answer> TestCall::Read(absl::StatusOr<LossResult> result) {
-  for (const Buffer* buffer : {&gradient_, &row_losses_}) {
+  std::vector<const Buffer*> buffers = {&gradient_, &row_losses_};
+  for (const auto& [name, buffer] : extra_gradients_)
+    buffers.push_back(&buffer);
+  for (const Buffer* buffer : buffers) {
     const auto intact = [](std::byte byte) { return byte == kCanary; };
     const auto bytes = std::span(buffer->bytes);
     EXPECT_TRUE(std::ranges::all_of(bytes.first(buffer->begin), intact) &&
@@ -194,8 +277,13 @@ absl::StatusOr<Answer> TestCall::Read(absl::StatusOr<LossResult> result) {
   const Dtype gradient_dtype = outputs.gradient_dtype == Dtype::kUnspecified
                                    ? inputs.predictions.dtype
                                    : outputs.gradient_dtype;
-  return Answer{*std::move(result), Numbers(gradient_dtype, outputs.gradient),
+  Answer answer{*std::move(result), Numbers(gradient_dtype, outputs.gradient),
                 Numbers(Dtype::kFloat64, outputs.row_losses)};
+  for (const NamedOutput& extra : extra_outputs_) {
+    answer.extra_gradients[std::string(extra.name)] =
+        Numbers(gradient_dtype, extra.data);
+  }
+  return answer;
 }
 
 absl::StatusOr<Answer> TestCall::Run() {
@@ -245,6 +333,20 @@ testing::AssertionResult SameBits(const Answer& a, const Answer& b) {
     const auto same = SameNumber(name, pair.first, pair.second);
     if (!same) return same;
   }
+  for (const auto& [name, gradient] : a.extra_gradients) {
+    const auto other = b.extra_gradients.find(name);
+    if (other == b.extra_gradients.end()) continue;
+    const auto same = SameNumbers(name.c_str(), gradient, other->second);
+    if (!same) return same;
+  }
+  const size_t figures =
+      std::min(a.result.diagnostics.size(), b.result.diagnostics.size());
+  for (size_t i = 0; i < figures; ++i) {
+    const auto same = SameNumber(a.result.diagnostics[i].name.c_str(),
+                                 a.result.diagnostics[i].value,
+                                 b.result.diagnostics[i].value);
+    if (!same) return same;
+  }
   const auto same_rows = SameNumbers("row_losses", a.row_losses, b.row_losses);
   return same_rows ? SameNumbers("gradient", a.gradient, b.gradient)
                    : same_rows;
@@ -252,10 +354,19 @@ testing::AssertionResult SameBits(const Answer& a, const Answer& b) {
 
 Problem Rows(const Problem& problem, size_t begin, size_t end) {
   Problem rows = problem;
+  const size_t all = problem.rows();
   const size_t columns = problem.columns();
+  for (Extra& extra : rows.extras) {
+    const size_t size = extra.numbers.size() / all;
+    extra.numbers = Slice(extra.numbers, begin * size, end * size);
+  }
+  const size_t indices = problem.target_indices.size() / all;
+  const size_t targets = problem.targets.size() / all;
+  rows.target_indices =
+      Slice(problem.target_indices, begin * indices, end * indices);
   rows.shape[0] = static_cast<int64_t>(end - begin);
   rows.predictions = Slice(problem.predictions, begin * columns, end * columns);
-  rows.targets = Slice(problem.targets, begin * columns, end * columns);
+  rows.targets = Slice(problem.targets, begin * targets, end * targets);
   rows.labels = Slice(problem.labels, begin, end);
   rows.sample_weights = Slice(problem.sample_weights, begin, end);
   rows.mask = Slice(problem.mask, begin, end);

@@ -5,7 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -13,6 +16,33 @@
 #include "lib/compute.h"
 
 namespace lossd::test {
+
+// One row of a problem, for references.
+struct RowInputs {
+  std::vector<long double> predictions;
+  // Dense, or the one of the row.
+  std::vector<long double> targets;
+  int64_t label = -1;
+  // The row's numbers of each extra input, by name.
+  std::map<std::string, std::vector<long double>> extras;
+  // The column input's numbers, if there is one.
+  std::vector<long double> column;
+};
+
+struct ReferenceRow {
+  // Before weights and reduction.
+  long double loss = 0;
+  // What a relative rounding error of every logarithm, exponent and difference
+  // is relative to: the loss itself where nothing cancels, more where terms of
+  // both signs or a rounded argument of exp are added up.
+  long double scale = 0;
+};
+
+// A further input. Its shape is what the loss's traits say.
+struct Extra {
+  std::string name;
+  std::vector<double> numbers;
+};
 
 // What is to be computed, whatever dtype the numbers are sent in. Empty
 // vectors are inputs that are not given.
@@ -30,7 +60,18 @@ struct Problem {
   std::vector<double> upstream_gradient;
   std::vector<double> class_weights;
   std::vector<double> pos_weight;
+  // Another column input than these two, as the traits name it.
+  std::vector<double> column;
+  std::vector<Extra> extras;
+  // Makes targets the weights of these classes, a number of them for each row.
+  std::vector<int64_t> target_indices;
+  // The loss of a row from its definition; where unset, reference_losses.cc
+  // knows the loss.
+  std::function<ReferenceRow(const RowInputs&)> reference;
 
+  // Of the parameters, under the semantics.
+  LossTraits traits() const;
+  // By the layout of rows.
   size_t rows() const;
   size_t columns() const;
 };
@@ -41,11 +82,14 @@ struct Form {
   // kUnspecified: that of the predictions.
   Dtype target_dtype = Dtype::kUnspecified;
   Dtype label_dtype = Dtype::kInt64;
-  // Of weights, upstream gradients and extra inputs.
+  // Of weights, upstream gradients and column inputs.
   Dtype weight_dtype = Dtype::kFloat64;
+  // Of extra inputs. kUnspecified: that of the predictions.
+  Dtype extra_dtype = Dtype::kUnspecified;
   Dtype gradient_dtype = Dtype::kUnspecified;
   bool gradient = true;
   bool row_losses = true;
+  bool diagnostics = false;
   // The gradient overwrites the predictions.
   bool in_place = false;
   // Bytes by which every tensor lies beside an 8-byte boundary.
@@ -57,6 +101,8 @@ struct Answer {
   LossResult result;
   std::vector<double> gradient;
   std::vector<double> row_losses;
+  // Of every extra input that has a gradient, when gradients are wanted.
+  std::map<std::string, std::vector<double>> extra_gradients = {};
 };
 
 // Tensors of a problem in one form, in memory of their own. Input buffers end
@@ -89,6 +135,8 @@ class TestCall {
     }
   };
 
+  void AddDenseTargets(const Problem& problem, Dtype dtype);
+  void AddExtras(const Problem& problem, const LossTraits& traits);
   Buffer MakeInput(size_t size) const;
   Buffer MakeOutput(size_t size) const;
   template <class T>
@@ -99,9 +147,13 @@ class TestCall {
   Form form_;
   std::vector<int64_t> shape_;
   std::vector<int64_t> row_shape_;
-  std::vector<int64_t> class_weights_shape_;
-  std::vector<int64_t> pos_weight_shape_;
+  // Of the column input, and of targets that have indices.
+  std::vector<int64_t> column_shape_;
+  std::vector<int64_t> indices_shape_;
   std::vector<Buffer> input_buffers_;
+  std::vector<std::string> extra_names_;
+  std::map<std::string, Buffer> extra_gradients_;
+  std::vector<NamedOutput> extra_outputs_;
   Buffer gradient_;
   Buffer row_losses_;
 };

@@ -246,20 +246,18 @@ struct RowLoss {
   }
 };
 
-std::vector<Number> PredictionsOf(const Problem& problem, size_t row) {
-  const size_t columns = problem.columns();
-  std::vector<Number> predictions(columns);
-  for (size_t k = 0; k < columns; ++k) {
-    predictions[k] = problem.predictions[row * columns + k];
-  }
-  return predictions;
+// Row `row` of a tensor with as many numbers for each row.
+std::vector<Number> Part(const std::vector<double>& numbers, size_t rows,
+                         size_t row) {
+  std::vector<Number> part;
+  const size_t size = rows == 0 ? 0 : numbers.size() / rows;
+  for (size_t k = 0; k < size; ++k) part.push_back(numbers[row * size + k]);
+  return part;
 }
 
 bool Ignored(const Problem& problem, size_t row) {
-  const auto* sparse =
-      std::get_if<SparseCategoricalCrossEntropyParams>(&problem.spec.params);
-  return sparse != nullptr && sparse->ignore_index.has_value() &&
-         problem.labels[row] == *sparse->ignore_index;
+  const std::optional<int64_t> ignored = problem.traits().ignore_index;
+  return ignored.has_value() && problem.labels[row] == *ignored;
 }
 
 // Class weight that belongs to a row as a whole, by its unsmoothed targets.
@@ -299,9 +297,27 @@ Number Upstream(const Problem& problem, size_t row) {
 
 }  // namespace
 
+RowInputs RowOf(const Problem& problem, size_t row) {
+  const size_t rows = problem.rows();
+  RowInputs inputs;
+  inputs.predictions = Part(problem.predictions, rows, row);
+  inputs.targets = Part(problem.targets, rows, row);
+  if (!problem.labels.empty()) inputs.label = problem.labels[row];
+  for (const Extra& extra : problem.extras) {
+    inputs.extras[extra.name] = Part(extra.numbers, rows, row);
+  }
+  for (const std::vector<double>* column :
+       {&problem.class_weights, &problem.pos_weight, &problem.column}) {
+    if (!column->empty()) inputs.column.assign(column->begin(), column->end());
+  }
+  return inputs;
+}
+
 ReferenceRow ReferenceRowLoss(const Problem& problem, size_t row,
-                              std::span<const Number> predictions) {
-  return std::visit(RowLoss{problem, row, predictions}, problem.spec.params);
+                              const RowInputs& inputs) {
+  if (problem.reference) return problem.reference(inputs);
+  return std::visit(RowLoss{problem, row, inputs.predictions},
+                    problem.spec.params);
 }
 
 std::vector<Number> EffectiveTargets(const Problem& problem, size_t row) {
@@ -340,7 +356,7 @@ Reference ComputeReference(const Problem& problem) {
     const Number weight =
         problem.sample_weights.empty() ? 1 : problem.sample_weights[row];
     const ReferenceRow loss =
-        ReferenceRowLoss(problem, row, PredictionsOf(problem, row));
+        ReferenceRowLoss(problem, row, RowOf(problem, row));
     reference.rows[row] = {weight * loss.loss, std::abs(weight) * loss.scale};
     reference.gradient_factors[row] = weight * Upstream(problem, row);
     reference.loss_sum += reference.rows[row].loss;
@@ -361,17 +377,20 @@ Reference ComputeReference(const Problem& problem) {
 }
 
 std::vector<Number> CentralDifferences(const Problem& problem,
-                                       std::span<const double> steps) {
+                                       std::span<const double> steps,
+                                       const std::string& extra) {
   std::vector<Number> differences;
   const size_t columns = problem.columns();
   for (size_t row = 0; row < problem.rows(); ++row) {
-    std::vector<Number> point = PredictionsOf(problem, row);
+    RowInputs inputs = RowOf(problem, row);
+    std::vector<Number>& point =
+        extra.empty() ? inputs.predictions : inputs.extras.at(extra);
     for (size_t k = 0; k < columns; ++k) {
       const Number center = point[k];
       const Number step = steps[row * columns + k];
       const auto at = [&](Number position) {
         point[k] = center + position * step;
-        return ReferenceRowLoss(problem, row, point).loss;
+        return ReferenceRowLoss(problem, row, inputs).loss;
       };
       differences.push_back((8 * (at(1) - at(-1)) - (at(2) - at(-2))) /
                             (12 * step));

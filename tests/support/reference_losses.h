@@ -8,24 +8,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tests/support/problem.h"
 
 namespace lossd::test {
 
-struct ReferenceRow {
-  // Before weights and reduction.
-  long double loss = 0;
-  // What a relative rounding error of every logarithm, exponent and difference
-  // is relative to: the loss itself where nothing cancels, more where terms of
-  // both signs or a rounded argument of exp are added up.
-  long double scale = 0;
-};
+// The numbers of one row of the problem.
+RowInputs RowOf(const Problem& problem, size_t row);
 
-// The loss of one row with these predictions instead of the problem's.
+// The loss of one row with these numbers instead of the problem's.
 ReferenceRow ReferenceRowLoss(const Problem& problem, size_t row,
-                              std::span<const long double> predictions);
+                              const RowInputs& inputs);
 
 // What the surprisals of a row's classes are multiplied by: the targets or the
 // one-hot row of the label, smoothed and weighted by class. Row-wise losses.
@@ -53,9 +48,12 @@ struct Reference {
 Reference ComputeReference(const Problem& problem);
 
 // Derivatives of each row's loss, before weights and reduction, by central
-// differences over five points, at distances of `steps` (one an element).
+// differences over five points, at distances of `steps` (one an element): with
+// respect to the predictions or, if it is named, to an extra input of their
+// shape.
 std::vector<long double> CentralDifferences(const Problem& problem,
-                                            std::span<const double> steps);
+                                            std::span<const double> steps,
+                                            const std::string& extra = "");
 
 }  // namespace lossd::test
 
