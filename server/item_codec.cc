@@ -17,13 +17,15 @@
 namespace lossd {
 namespace {
 
-absl::StatusOr<Reduction> DecodeReduction(v1::Reduction reduction) {
+absl::StatusOr<std::optional<Reduction>> DecodeReduction(
+    v1::Reduction reduction) {
   switch (reduction) {
+    case v1::REDUCTION_UNSPECIFIED:
+      return std::nullopt;
     case v1::REDUCTION_NONE:
       return Reduction::kNone;
     case v1::REDUCTION_SUM:
       return Reduction::kSum;
-    case v1::REDUCTION_UNSPECIFIED:
     case v1::REDUCTION_MEAN:
       return Reduction::kMean;
     case v1::REDUCTION_WEIGHTED_MEAN:
@@ -45,17 +47,28 @@ absl::StatusOr<Semantics> DecodeSemantics(v1::Semantics semantics) {
     case v1::SEMANTICS_STRICT:
       return Semantics::kStrict;
     case v1::SEMANTICS_PYTORCH:
+      return Semantics::kPytorch;
     case v1::SEMANTICS_KERAS:
+      return Semantics::kKeras;
     case v1::Semantics_INT_MIN_SENTINEL_DO_NOT_USE_:
     case v1::Semantics_INT_MAX_SENTINEL_DO_NOT_USE_:
       break;
   }
-  const auto* value = v1::Semantics_descriptor()->FindValueByNumber(semantics);
   return NotServed({"semantics", std::nullopt,
-                    value != nullptr
-                        ? ShortName(*value)
-                        : absl::StrCat(static_cast<int>(semantics)),
-                    "STRICT"});
+                    absl::StrCat(static_cast<int>(semantics)),
+                    "STRICT, PYTORCH, KERAS"});
+}
+
+v1::Semantics EncodeSemantics(Semantics semantics) {
+  switch (semantics) {
+    case Semantics::kStrict:
+      return v1::SEMANTICS_STRICT;
+    case Semantics::kPytorch:
+      return v1::SEMANTICS_PYTORCH;
+    case Semantics::kKeras:
+      return v1::SEMANTICS_KERAS;
+  }
+  return v1::SEMANTICS_UNSPECIFIED;
 }
 
 v1::Reduction EncodeReduction(Reduction reduction) {
@@ -85,15 +98,21 @@ absl::Status CheckOutputs(const v1::Outputs& outputs) {
     return no_arena("extra_gradients_to");
   }
   const v1::Dtype dtype = outputs.gradient_dtype();
-  if (dtype == v1::DTYPE_UNSPECIFIED || dtype == v1::DTYPE_FLOAT32 ||
-      dtype == v1::DTYPE_FLOAT64) {
-    return absl::OkStatus();
+  switch (dtype) {
+    case v1::DTYPE_UNSPECIFIED:
+    case v1::DTYPE_FLOAT32:
+    case v1::DTYPE_FLOAT64:
+    case v1::DTYPE_FLOAT16:
+    case v1::DTYPE_BFLOAT16:
+      return absl::OkStatus();
+    default:
+      break;
   }
   return InvalidField({"outputs.gradient_dtype", std::nullopt,
                        v1::Dtype_IsValid(dtype)
                            ? std::string(NameOf(static_cast<Dtype>(dtype)))
                            : absl::StrCat(static_cast<int>(dtype)),
-                       "FLOAT32, FLOAT64"});
+                       "FLOAT32, FLOAT64, FLOAT16, BFLOAT16"});
 }
 
 // An option whose name is also that of an extra input was not in force when
@@ -125,11 +144,12 @@ absl::Status DecodedItem::Decode(const MergedItem& item) {
   if (!loss.ok()) return loss.status();
   spec_.params = loss->params;
   options_path_ = std::move(loss->options_path);
-  loss_in_force_ = EncodeLoss(spec_.params);
   const absl::StatusOr<Semantics> semantics = DecodeSemantics(item.semantics);
   if (!semantics.ok()) return semantics.status();
   spec_.semantics = *semantics;
-  const absl::StatusOr<Reduction> reduction = DecodeReduction(item.reduction);
+  AllLosses::Resolve(spec_.semantics, &spec_.params);
+  loss_in_force_ = EncodeLoss(spec_.params);
+  const auto reduction = DecodeReduction(item.reduction);
   if (!reduction.ok()) return reduction.status();
   spec_.reduction = *reduction;
   spec_.normalizer = item.normalizer;
@@ -148,17 +168,15 @@ absl::Status DecodedItem::DecodeTensor(const std::string& path,
 }
 
 absl::Status DecodedItem::DecodeTensors(const MergedItem& item) {
-  const struct {
-    const char* path;
-    const v1::Tensor* tensor;
-    TensorView* view;
-  } required[] = {{"predictions", item.predictions, &inputs_.predictions},
-                  {"targets", item.targets, &inputs_.targets}};
-  for (const auto& [path, tensor, view] : required) {
-    if (tensor == nullptr) {
-      return InvalidField({path, std::nullopt, "nothing", "a tensor"});
-    }
-    LOSSD_RETURN_IF_ERROR(DecodeTensor(path, *tensor, view));
+  if (item.predictions == nullptr) {
+    return InvalidField({"predictions", std::nullopt, "nothing", "a tensor"});
+  }
+  LOSSD_RETURN_IF_ERROR(
+      DecodeTensor("predictions", *item.predictions, &inputs_.predictions));
+  // Some losses have none; whether this one does, the library knows.
+  if (item.targets != nullptr) {
+    LOSSD_RETURN_IF_ERROR(
+        DecodeTensor("targets", *item.targets, &inputs_.targets));
   }
   const struct {
     const char* path;
@@ -193,51 +211,74 @@ absl::Status DecodedItem::DecodeOutputs(const MergedItem& item) {
   LOSSD_RETURN_IF_ERROR(CheckOutputs(outputs));
   // The library checks this again, but here the sizes of the outputs depend on
   // it.
+  absl::StatusOr<OutputShapes> shapes = ShapesOfOutputs(spec_, inputs_);
+  if (!shapes.ok()) return WithProtoPath(shapes.status());
+  shapes_ = *std::move(shapes);
   const TensorView& predictions = inputs_.predictions;
-  const absl::StatusOr<size_t> elements = CheckTensor(
-      "predictions", predictions, {Dtype::kFloat32, Dtype::kFloat64});
-  if (!elements.ok()) return WithProtoPath(elements.status());
-  elements_ = *elements;
-  // Rows without elements are for the library to refuse, not to be allocated.
-  rows_ = elements_ == 0 ? 0 : 1;
-  for (const int64_t size : RowShape(predictions.shape)) {
-    rows_ *= static_cast<size_t>(size);
-  }
+  elements_ = predictions.data.size() / SizeOf(predictions.dtype);
   as_values_ = item.predictions->storage_case() != v1::Tensor::kData;
-  gradient_ = outputs.gradient();
   row_losses_ = outputs.row_losses() || spec_.reduction == Reduction::kNone;
+  diagnostics_ = outputs.diagnostics();
   gradient_dtype_ = outputs.gradient_dtype() == v1::DTYPE_UNSPECIFIED
                         ? predictions.dtype
                         : static_cast<Dtype>(outputs.gradient_dtype());
+  if (!outputs.gradient()) return absl::OkStatus();
+  gradients_.emplace_back();
+  for (const std::string_view name : shapes_.differentiable) {
+    gradients_.push_back({std::string(name), ""});
+  }
   return absl::OkStatus();
+}
+
+size_t DecodedItem::rows() const {
+  size_t rows = 1;
+  for (const int64_t size : shapes_.rows) rows *= static_cast<size_t>(size);
+  return rows;
 }
 
 size_t DecodedItem::reply_bytes() const {
   const size_t gradient_size =
       as_values_ ? sizeof(double) : SizeOf(gradient_dtype_);
-  return (gradient_ ? elements_ * gradient_size : 0) +
-         (row_losses_ ? rows_ * sizeof(double) : 0);
+  return gradients_.size() * elements_ * gradient_size +
+         (row_losses_ ? rows() * sizeof(double) : 0);
+}
+
+v1::Tensor* DecodedItem::GradientOf(const Gradient& gradient,
+                                    v1::LossResult* result) {
+  return gradient.input.empty()
+             ? result->mutable_gradient()
+             : &(*result->mutable_extra_gradients())[gradient.input];
+}
+
+std::span<std::byte> DecodedItem::Allocate(std::span<const int64_t> shape,
+                                           Dtype dtype, size_t elements,
+                                           v1::Tensor* tensor,
+                                           std::string* buffer) const {
+  SetShape(shape, dtype, tensor);
+  std::string* bytes = as_values_ ? buffer : tensor->mutable_data();
+  bytes->resize(elements * SizeOf(dtype));
+  return std::as_writable_bytes(std::span(*bytes));
 }
 
 Outputs DecodedItem::AllocateOutputs(v1::LossResult* result) {
   Outputs outputs;
-  const std::span<const int64_t> shape = inputs_.predictions.shape;
-  if (gradient_) {
-    SetShape(shape, gradient_dtype_, result->mutable_gradient());
-    std::string* bytes = as_values_
-                             ? &gradient_buffer_
-                             : result->mutable_gradient()->mutable_data();
-    bytes->resize(elements_ * SizeOf(gradient_dtype_));
-    outputs.gradient = std::as_writable_bytes(std::span(*bytes));
-    outputs.gradient_dtype = gradient_dtype_;
+  outputs.gradient_dtype = gradient_dtype_;
+  outputs.diagnostics = diagnostics_;
+  for (Gradient& gradient : gradients_) {
+    const std::span<std::byte> memory =
+        Allocate(inputs_.predictions.shape, gradient_dtype_, elements_,
+                 GradientOf(gradient, result), &gradient.buffer);
+    if (gradient.input.empty()) {
+      outputs.gradient = memory;
+    } else {
+      extra_outputs_.push_back({gradient.input, memory});
+    }
   }
+  outputs.extra_gradients = extra_outputs_;
   if (row_losses_) {
-    SetShape(RowShape(shape), Dtype::kFloat64, result->mutable_row_losses());
-    std::string* bytes = as_values_
-                             ? &row_losses_buffer_
-                             : result->mutable_row_losses()->mutable_data();
-    bytes->resize(rows_ * sizeof(double));
-    outputs.row_losses = std::as_writable_bytes(std::span(*bytes));
+    outputs.row_losses =
+        Allocate(shapes_.rows, Dtype::kFloat64, rows(),
+                 result->mutable_row_losses(), &row_losses_buffer_);
   }
   return outputs;
 }
@@ -258,13 +299,16 @@ void DecodedItem::Encode(const LossResult& computed,
   }
   *result->mutable_loss_in_force() = loss_in_force_;
   ClearReplaced(extra_names_, result->mutable_loss_in_force());
-  result->set_reduction(EncodeReduction(spec_.reduction));
-  result->set_semantics(v1::SEMANTICS_STRICT);
+  result->set_reduction(EncodeReduction(computed.reduction));
+  result->set_semantics(EncodeSemantics(spec_.semantics));
+  for (const Diagnostic& diagnostic : computed.diagnostics) {
+    (*result->mutable_diagnostics())[diagnostic.name] = diagnostic.value;
+  }
   if (!as_values_) return;
-  if (gradient_) {
+  for (const Gradient& gradient : gradients_) {
     EncodeAsValues(
-        {gradient_dtype_, {}, std::as_bytes(std::span(gradient_buffer_))},
-        result->mutable_gradient());
+        {gradient_dtype_, {}, std::as_bytes(std::span(gradient.buffer))},
+        GradientOf(gradient, result));
   }
   if (row_losses_) {
     EncodeAsValues(

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,20 @@ class DecodedItem {
                             TensorView* view);
   absl::Status DecodeOutputs(const MergedItem& item);
 
+  // A gradient of the reply: of an extra input, or of the predictions if that
+  // is empty. The library writes into `buffer` for replies of lists of numbers.
+  struct Gradient {
+    std::string input;
+    std::string buffer;
+  };
+
+  size_t rows() const;
+  static v1::Tensor* GradientOf(const Gradient& gradient,
+                                v1::LossResult* result);
+  std::span<std::byte> Allocate(std::span<const int64_t> shape, Dtype dtype,
+                                size_t elements, v1::Tensor* tensor,
+                                std::string* buffer) const;
+
   LossSpec spec_;
   std::string options_path_;
   std::string loss_name_;
@@ -74,13 +89,15 @@ class DecodedItem {
   std::vector<NamedTensor> extra_inputs_;
   Inputs inputs_;
   size_t elements_ = 0;
-  size_t rows_ = 0;
-  bool gradient_ = false;
+  OutputShapes shapes_;
+  // None if no gradient is wanted.
+  std::vector<Gradient> gradients_;
+  std::vector<NamedOutput> extra_outputs_;
   bool row_losses_ = false;
+  bool diagnostics_ = false;
   Dtype gradient_dtype_ = Dtype::kUnspecified;
-  // The reply holds lists of numbers; the library writes here.
+  // The reply holds lists of numbers; the library writes into buffers.
   bool as_values_ = false;
-  std::string gradient_buffer_;
   std::string row_losses_buffer_;
 };
 

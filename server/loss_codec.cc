@@ -3,9 +3,13 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include <algorithm>
 #include <optional>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/core/status_macros.h"
@@ -19,168 +23,115 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
+using google::protobuf::Reflection;
 
-// Both enums have the same numbers; others than these have been refused.
-PredictionKind FromProto(v1::PredictionKind kind) {
-  return static_cast<PredictionKind>(kind);
+const FieldDescriptor& FieldOf(const Message& options, std::string_view name) {
+  return *options.GetDescriptor()->FindFieldByName(std::string(name));
 }
 
-v1::PredictionKind ToProto(PredictionKind kind) {
-  return static_cast<v1::PredictionKind>(kind);
-}
+// Reads the options that are set. The enums of the library have the numbers of
+// the proto's; others have been refused.
+class OptionReader {
+ public:
+  explicit OptionReader(const Message& options) : options_(options) {}
 
-MeanSquaredErrorParams FromProto(const v1::MeanSquaredError& /*loss*/) {
-  return {};
-}
-
-void ToProto(const MeanSquaredErrorParams& /*params*/, v1::Loss* loss) {
-  loss->mutable_mean_squared_error();
-}
-
-MeanSquaredLogarithmicErrorParams FromProto(
-    const v1::MeanSquaredLogarithmicError& /*loss*/) {
-  return {};
-}
-
-void ToProto(const MeanSquaredLogarithmicErrorParams& /*params*/,
-             v1::Loss* loss) {
-  loss->mutable_mean_squared_logarithmic_error();
-}
-
-MeanAbsoluteErrorParams FromProto(const v1::MeanAbsoluteError& /*loss*/) {
-  return {};
-}
-
-void ToProto(const MeanAbsoluteErrorParams& /*params*/, v1::Loss* loss) {
-  loss->mutable_mean_absolute_error();
-}
-
-HuberParams FromProto(const v1::Huber& loss) {
-  HuberParams params;
-  if (loss.has_delta()) params.delta = loss.delta();
-  return params;
-}
-
-void ToProto(const HuberParams& params, v1::Loss* loss) {
-  loss->mutable_huber()->set_delta(params.delta);
-}
-
-BinaryCrossEntropyParams FromProto(const v1::BinaryCrossEntropy& loss) {
-  BinaryCrossEntropyParams params;
-  params.prediction_kind = FromProto(loss.prediction_kind());
-  if (loss.has_label_smoothing()) {
-    params.label_smoothing = loss.label_smoothing();
+  template <class T>
+  void operator()(std::string_view name, T& option, const auto&) const {
+    const FieldDescriptor& field = FieldOf(options_, name);
+    const auto& reflection = *options_.GetReflection();
+    if (reflection.HasField(options_, &field)) {
+      Read(reflection, field, option);
+    }
   }
-  if (loss.has_pos_weight()) params.pos_weight = loss.pos_weight();
-  return params;
-}
 
-void ToProto(const BinaryCrossEntropyParams& params, v1::Loss* loss) {
-  v1::BinaryCrossEntropy* typed = loss->mutable_binary_cross_entropy();
-  typed->set_prediction_kind(ToProto(params.prediction_kind));
-  typed->set_label_smoothing(params.label_smoothing);
-  typed->set_pos_weight(params.pos_weight.value_or(1));
-}
-
-HingeParams FromProto(const v1::Hinge& loss) {
-  return {loss.label_encoding() == v1::LABEL_ENCODING_ZERO_ONE
-              ? LabelEncoding::kZeroOne
-              : LabelEncoding::kPlusMinusOne};
-}
-
-void ToProto(const HingeParams& params, v1::Loss* loss) {
-  loss->mutable_hinge()->set_label_encoding(
-      params.label_encoding == LabelEncoding::kZeroOne
-          ? v1::LABEL_ENCODING_ZERO_ONE
-          : v1::LABEL_ENCODING_PLUS_MINUS_ONE);
-}
-
-CategoricalCrossEntropyParams FromProto(
-    const v1::CategoricalCrossEntropy& loss) {
-  CategoricalCrossEntropyParams params;
-  params.prediction_kind = FromProto(loss.prediction_kind());
-  if (loss.has_label_smoothing()) {
-    params.label_smoothing = loss.label_smoothing();
+ private:
+  void Read(const Reflection& reflection, const FieldDescriptor& field,
+            double& option) const {
+    option = reflection.GetDouble(options_, &field);
   }
-  if (loss.has_z_loss()) params.z_loss = loss.z_loss();
-  return params;
-}
-
-void ToProto(const CategoricalCrossEntropyParams& params, v1::Loss* loss) {
-  v1::CategoricalCrossEntropy* typed =
-      loss->mutable_categorical_cross_entropy();
-  typed->set_prediction_kind(ToProto(params.prediction_kind));
-  typed->set_label_smoothing(params.label_smoothing);
-  typed->set_z_loss(params.z_loss);
-}
-
-SparseCategoricalCrossEntropyParams FromProto(
-    const v1::SparseCategoricalCrossEntropy& loss) {
-  SparseCategoricalCrossEntropyParams params;
-  params.prediction_kind = FromProto(loss.prediction_kind());
-  if (loss.has_ignore_index()) params.ignore_index = loss.ignore_index();
-  if (loss.has_label_smoothing()) {
-    params.label_smoothing = loss.label_smoothing();
+  void Read(const Reflection& reflection, const FieldDescriptor& field,
+            int64_t& option) const {
+    option = reflection.GetInt64(options_, &field);
   }
-  if (loss.has_z_loss()) params.z_loss = loss.z_loss();
-  return params;
-}
-
-void ToProto(const SparseCategoricalCrossEntropyParams& params,
-             v1::Loss* loss) {
-  v1::SparseCategoricalCrossEntropy* typed =
-      loss->mutable_sparse_categorical_cross_entropy();
-  typed->set_prediction_kind(ToProto(params.prediction_kind));
-  if (params.ignore_index) typed->set_ignore_index(*params.ignore_index);
-  typed->set_label_smoothing(params.label_smoothing);
-  typed->set_z_loss(params.z_loss);
-}
-
-KullbackLeiblerDivergenceParams FromProto(
-    const v1::KullbackLeiblerDivergence& loss) {
-  KullbackLeiblerDivergenceParams params;
-  params.prediction_kind = FromProto(loss.prediction_kind());
-  if (loss.target_kind() == v1::TARGET_KIND_LOG_PROBABILITIES) {
-    params.target_kind = TargetKind::kLogProbabilities;
+  void Read(const Reflection& reflection, const FieldDescriptor& field,
+            bool& option) const {
+    option = reflection.GetBool(options_, &field);
   }
-  return params;
+  template <class Enum>
+  void Read(const Reflection& reflection, const FieldDescriptor& field,
+            Enum& option) const {
+    option = static_cast<Enum>(reflection.GetEnumValue(options_, &field));
+  }
+  template <class T>
+  void Read(const Reflection& reflection, const FieldDescriptor& field,
+            std::optional<T>& option) const {
+    Read(reflection, field, option.emplace());
+  }
+
+  const Message& options_;
+};
+
+// Writes the options that have a value, or a default that is documented.
+class OptionWriter {
+ public:
+  explicit OptionWriter(Message* options) : options_(*options) {}
+
+  void operator()(std::string_view name, const auto& option,
+                  const auto&) const {
+    Write(FieldOf(options_, name), option);
+  }
+
+ private:
+  const Reflection& reflection() const { return *options_.GetReflection(); }
+
+  void Write(const FieldDescriptor& field, double option) const {
+    reflection().SetDouble(&options_, &field, option);
+  }
+  void Write(const FieldDescriptor& field, int64_t option) const {
+    reflection().SetInt64(&options_, &field, option);
+  }
+  void Write(const FieldDescriptor& field, bool option) const {
+    reflection().SetBool(&options_, &field, option);
+  }
+  template <class Enum>
+  void Write(const FieldDescriptor& field, Enum option) const {
+    reflection().SetEnumValue(&options_, &field, static_cast<int>(option));
+  }
+  template <class T>
+  void Write(const FieldDescriptor& field,
+             const std::optional<T>& option) const {
+    if (option) return Write(field, *option);
+    double number = 0;
+    if constexpr (std::is_same_v<T, double>) {
+      if (absl::SimpleAtod(
+              field.options().GetExtension(v1::option).default_value(),
+              &number)) {
+        Write(field, number);
+      }
+    }
+  }
+
+  Message& options_;
+};
+
+// Position in the registry of a member of the oneof.
+size_t RegistryIndex(const FieldDescriptor& member) {
+  const auto found = std::ranges::find(AllLosses::kTable, member.name(),
+                                       &AllLosses::Entry::name);
+  return static_cast<size_t>(found - AllLosses::kTable.begin());
 }
 
-void ToProto(const KullbackLeiblerDivergenceParams& params, v1::Loss* loss) {
-  v1::KullbackLeiblerDivergence* typed =
-      loss->mutable_kullback_leibler_divergence();
-  typed->set_prediction_kind(ToProto(params.prediction_kind));
-  typed->set_target_kind(params.target_kind == TargetKind::kLogProbabilities
-                             ? v1::TARGET_KIND_LOG_PROBABILITIES
-                             : v1::TARGET_KIND_PROBABILITIES);
+const FieldDescriptor* MemberOf(const v1::Loss& loss) {
+  return loss.GetReflection()->GetOneofFieldDescriptor(
+      loss, v1::Loss::descriptor()->FindOneofByName("kind"));
 }
 
 LossParams TypedParams(const v1::Loss& loss) {
-  switch (loss.kind_case()) {
-    case v1::Loss::kMeanSquaredError:
-      return FromProto(loss.mean_squared_error());
-    case v1::Loss::kMeanSquaredLogarithmicError:
-      return FromProto(loss.mean_squared_logarithmic_error());
-    case v1::Loss::kMeanAbsoluteError:
-      return FromProto(loss.mean_absolute_error());
-    case v1::Loss::kHuber:
-      return FromProto(loss.huber());
-    case v1::Loss::kBinaryCrossEntropy:
-      return FromProto(loss.binary_cross_entropy());
-    case v1::Loss::kHinge:
-      return FromProto(loss.hinge());
-    case v1::Loss::kCategoricalCrossEntropy:
-      return FromProto(loss.categorical_cross_entropy());
-    case v1::Loss::kSparseCategoricalCrossEntropy:
-      return FromProto(loss.sparse_categorical_cross_entropy());
-    case v1::Loss::kKullbackLeiblerDivergence:
-      return FromProto(loss.kullback_leibler_divergence());
-    // Resolved or refused before.
-    case v1::Loss::kNamed:
-    case v1::Loss::KIND_NOT_SET:
-      break;
-  }
-  return {};
+  const FieldDescriptor& member = *MemberOf(loss);
+  LossParams params = AllLosses::kTable[RegistryIndex(member)].defaults();
+  const OptionReader reader(loss.GetReflection()->GetMessage(loss, &member));
+  std::visit([&](auto& typed) { typed.VisitOptions(typed, reader); }, params);
+  return params;
 }
 
 absl::Status NoLoss(const v1::Loss& loss) {
@@ -225,11 +176,9 @@ absl::Status CheckEnums(const Message& options, const std::string& path) {
 
 std::string LossName(const v1::Loss& loss) {
   if (loss.kind_case() == v1::Loss::KIND_NOT_SET) return "";
-  const FieldDescriptor* member =
-      loss.has_named()
-          ? Catalog::Get().Find(loss.named().name())
-          : loss.GetReflection()->GetOneofFieldDescriptor(
-                loss, v1::Loss::descriptor()->FindOneofByName("kind"));
+  const FieldDescriptor* member = loss.has_named()
+                                      ? Catalog::Get().Find(loss.named().name())
+                                      : MemberOf(loss);
   return member != nullptr ? member->name() : "";
 }
 
@@ -240,9 +189,7 @@ absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss) {
     if (!typed.ok()) return typed.status();
     return DecodedLoss{TypedParams(*typed), "loss.named.options"};
   }
-  const FieldDescriptor& member =
-      *loss.GetReflection()->GetOneofFieldDescriptor(
-          loss, v1::Loss::descriptor()->FindOneofByName("kind"));
+  const FieldDescriptor& member = *MemberOf(loss);
   std::string path = absl::StrCat("loss.", member.name());
   const Message& options = loss.GetReflection()->GetMessage(loss, &member);
   LOSSD_RETURN_IF_ERROR(CheckKnown(options, path));
@@ -252,7 +199,12 @@ absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss) {
 
 v1::Loss EncodeLoss(const LossParams& params) {
   v1::Loss loss;
-  std::visit([&loss](const auto& typed) { ToProto(typed, &loss); }, params);
+  const FieldDescriptor& member = *v1::Loss::descriptor()->FindFieldByName(
+      std::string(AllLosses::Find(params).name));
+  const OptionWriter writer(
+      loss.GetReflection()->MutableMessage(&loss, &member));
+  std::visit([&](const auto& typed) { typed.VisitOptions(typed, writer); },
+             params);
   return loss;
 }
 

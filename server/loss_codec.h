@@ -1,4 +1,5 @@
-// lossd.v1.Loss to and from the library's parameters: one case a loss.
+// lossd.v1.Loss to and from the library's parameters, which list their options
+// by the names of the proto.
 
 #ifndef LOSSD_SERVER_LOSS_CODEC_H_
 #define LOSSD_SERVER_LOSS_CODEC_H_

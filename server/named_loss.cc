@@ -74,9 +74,15 @@ std::optional<std::string> SetEnum(const Value& value,
   return absl::StrJoin(info.allowed_values(), ", ");
 }
 
-std::optional<std::string> SetNumber(const Value& value,
-                                     const FieldDescriptor& field,
-                                     Message* loss) {
+// A switch, or a number.
+std::optional<std::string> SetValue(const Value& value,
+                                    const FieldDescriptor& field,
+                                    Message* loss) {
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+    if (value.kind_case() != Value::kBoolValue) return "true or false";
+    loss->GetReflection()->SetBool(loss, &field, value.bool_value());
+    return std::nullopt;
+  }
   if (value.kind_case() != Value::kNumberValue) return "a number";
   const double number = value.number_value();
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
@@ -101,7 +107,7 @@ absl::Status SetOption(const std::string& name, const Value& value,
   const std::optional<std::string> allowed =
       field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM
           ? SetEnum(value, *field, loss)
-          : SetNumber(value, *field, loss);
+          : SetValue(value, *field, loss);
   if (!allowed) return absl::OkStatus();
   return InvalidField({path, std::nullopt, TextOf(value), *allowed});
 }

@@ -118,6 +118,8 @@ v1::GetServerInfoResponse ServerInfo(const BatchLimits& batch) {
   limits->set_max_list_values(kMaxListValues);
   response.add_prediction_dtypes(v1::DTYPE_FLOAT32);
   response.add_prediction_dtypes(v1::DTYPE_FLOAT64);
+  response.add_prediction_dtypes(v1::DTYPE_FLOAT16);
+  response.add_prediction_dtypes(v1::DTYPE_BFLOAT16);
   return response;
 }
 

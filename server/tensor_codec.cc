@@ -5,8 +5,10 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/core/convert.h"
 #include "lib/core/shape.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
@@ -49,15 +51,6 @@ bool Holds(double number) {
 std::string TextOf(double number) { return NumberText(number); }
 std::string TextOf(int64_t number) { return absl::StrCat(number); }
 
-template <class T>
-void AppendValues(std::span<const std::byte> data, v1::DoubleList* list) {
-  for (size_t i = 0; i < data.size(); i += sizeof(T)) {
-    T number = 0;
-    std::memcpy(&number, data.data() + i, sizeof(T));
-    list->add_values(static_cast<double>(number));
-  }
-}
-
 }  // namespace
 
 absl::Status DecodedTensor::CheckCount(const std::string& path) const {
@@ -81,23 +74,47 @@ absl::Status DecodedTensor::CheckCount(const std::string& path) const {
        absl::StrCat(elements, " numbers for ", ShapeText(view_.shape))});
 }
 
+absl::Status DecodedTensor::CannotHold(const std::string& path, size_t index,
+                                       std::string got, bool exactly) const {
+  return InvalidField(
+      {absl::StrCat(path, ".", storage_), static_cast<int64_t>(index),
+       std::move(got),
+       absl::StrCat("a number that ", std::string(NameOf(view_.dtype)),
+                    " can hold", exactly ? " exactly" : "")});
+}
+
 template <class To, class From>
 absl::Status DecodedTensor::Convert(std::span<const From> numbers,
                                     const std::string& path) {
   converted_.resize(numbers.size() * sizeof(To));
   for (size_t i = 0; i < numbers.size(); ++i) {
     if (!Holds<To>(numbers[i])) {
-      return InvalidField(
-          {absl::StrCat(path, ".", storage_), static_cast<int64_t>(i),
-           TextOf(numbers[i]),
-           absl::StrCat("a number that ", std::string(NameOf(view_.dtype)),
-                        " can hold",
-                        std::is_integral_v<From> ? " exactly" : "")});
+      return CannotHold(path, i, TextOf(numbers[i]), std::is_integral_v<From>);
     }
     const To converted = static_cast<To>(numbers[i]);
     std::memcpy(converted_.data() + i * sizeof(To), &converted, sizeof(To));
   }
   view_.data = std::as_bytes(std::span(converted_));
+  return absl::OkStatus();
+}
+
+template <class From>
+absl::Status DecodedTensor::ConvertToHalf(std::span<const From> numbers,
+                                          const std::string& path) {
+  converted_.resize(numbers.size() * SizeOf(view_.dtype));
+  const auto bytes = std::as_writable_bytes(std::span(converted_));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const auto number = static_cast<double>(numbers[i]);
+    // NaN and infinities are for the library to judge.
+    const bool fits = WriteElements(bytes, view_.dtype, i, &number, 1,
+                                    std::isfinite(number)) == 1;
+    const bool exact =
+        fits && (!std::is_integral_v<From> ||
+                 ReadElement({view_.dtype, {}, bytes}, i) == number);
+    if (!exact)
+      return CannotHold(path, i, TextOf(numbers[i]), std::is_integral_v<From>);
+  }
+  view_.data = bytes;
   return absl::OkStatus();
 }
 
@@ -125,15 +142,15 @@ absl::Status DecodedTensor::DecodeList(std::span<const Number> numbers,
       return Convert<int64_t>(numbers, path);
     case Dtype::kBool:
       return Convert<bool>(numbers, path);
-    case Dtype::kUnspecified:
     case Dtype::kFloat16:
     case Dtype::kBfloat16:
+      return ConvertToHalf(numbers, path);
+    case Dtype::kUnspecified:
       break;
   }
-  return InvalidField(
-      {absl::StrCat(path, ".dtype"), std::nullopt,
-       std::string(NameOf(view_.dtype)),
-       absl::StrCat("FLOAT32, FLOAT64, INT32, INT64, BOOL for ", storage_)});
+  return InvalidField({absl::StrCat(path, ".dtype"), std::nullopt,
+                       std::string(NameOf(view_.dtype)),
+                       absl::StrCat("a dtype for ", storage_)});
 }
 
 absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
@@ -174,8 +191,8 @@ absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
 
 void EncodeAsValues(const TensorView& view, v1::Tensor* tensor) {
   v1::DoubleList* list = tensor->mutable_values();
-  if (view.dtype == Dtype::kFloat32) AppendValues<float>(view.data, list);
-  if (view.dtype == Dtype::kFloat64) AppendValues<double>(view.data, list);
+  const size_t count = view.data.size() / SizeOf(view.dtype);
+  for (size_t i = 0; i < count; ++i) list->add_values(ReadElement(view, i));
 }
 
 }  // namespace lossd

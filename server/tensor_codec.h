@@ -47,6 +47,11 @@ class DecodedTensor {
                           const std::string& path);
   template <class To, class From>
   absl::Status Convert(std::span<const From> numbers, const std::string& path);
+  template <class From>
+  absl::Status ConvertToHalf(std::span<const From> numbers,
+                             const std::string& path);
+  absl::Status CannotHold(const std::string& path, size_t index,
+                          std::string got, bool exactly) const;
 
   TensorView view_;
   const char* storage_ = "data";
@@ -54,7 +59,7 @@ class DecodedTensor {
   std::string converted_;
 };
 
-// Makes `tensor` a list of numbers with the dtype (FLOAT32 or FLOAT64) and the
+// Makes `tensor` a list of numbers with the dtype (a float type) and the
 // elements of `view`; the shape is not touched.
 void EncodeAsValues(const TensorView& view, v1::Tensor* tensor);
 
