@@ -342,6 +342,10 @@ absl::Status PlanOutputs(const Outputs& outputs, Problem* problem) {
                                    problem->rows * sizeof(double)));
   problem->gradients[0] = {outputs.gradient, dtype};
   for (const NamedOutput& extra : outputs.extra_gradients) {
+    if (outputs.gradient.empty() && bytes > 0) {
+      return InvalidField({"outputs.gradient", std::nullopt, "nothing",
+                           "memory, beside that for extra gradients"});
+    }
     LOSSD_RETURN_IF_ERROR(CheckBytes(
         absl::StrCat("outputs.extra_gradients.", std::string(extra.name)),
         extra.data.size(), bytes));

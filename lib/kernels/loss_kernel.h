@@ -22,6 +22,10 @@ namespace lossd {
 // block of a row-wise loss that has more than one row: one partial sum each.
 inline constexpr size_t kBlockElements = 4096;
 
+// Gradients of this size are written past the caches: reading a line in order
+// to overwrite it would be a quarter of the traffic.
+inline constexpr size_t kStreamedBytes = size_t{4} << 20;
+
 // Most tensors a loss reads besides predictions, targets and a column input.
 inline constexpr size_t kMaxExtras = 4;
 
@@ -135,6 +139,8 @@ struct ElementwiseArgs {
   // Slopes times scale, of the predictions and of the differentiable extras;
   // null where not wanted.
   std::array<T*, kMaxGradients> gradients{};
+  // Gradients are kStreamedBytes or more: nobody reads them from a cache.
+  bool stream = false;
   // Values without weights, 0 for elements that do not count; null if not
   // wanted.
   double* values = nullptr;
