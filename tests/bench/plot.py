@@ -40,7 +40,8 @@ Run = collections.namedtuple("Run", "loss rows columns threads ms")
 
 
 def read(path):
-    """The machine, and the runs that were not refused."""
+    """The machine with its load as it began, and the runs that were not
+    refused."""
     document = json.loads(pathlib.Path(path).read_text("utf-8"))
     runs = []
     for entry in document["benchmarks"]:
@@ -52,7 +53,7 @@ def read(path):
                             * MILLISECONDS[entry["time_unit"]]))
     context = document["context"]
     machine = (f"{context['num_cpus']} CPUs of {context['mhz_per_cpu']} MHz, "
-               f"{context['date'][:10]}")
+               f"load {context['load_avg'][0]:.1f}, {context['date'][:10]}")
     return machine, runs
 
 
