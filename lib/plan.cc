@@ -225,7 +225,10 @@ absl::Status PlanColumn(const ColumnInput& input, const TensorView& tensor,
                            AllowedText(input)});
     }
     all_zero &= number == 0;
-    problem->in_double |= !FitsFloat(number);
+    problem->in_double |=
+        !FitsFloat(number) ||
+        (input.exact &&
+         static_cast<double>(static_cast<float>(number)) != number);
     problem->column[k] = number;
   }
   if (!all_zero) return absl::OkStatus();

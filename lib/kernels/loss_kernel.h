@@ -42,6 +42,8 @@ struct ColumnInput {
   std::string_view excluded_by{};
   // Numbers must be smaller; 0: there is no such limit.
   double below = 0;
+  // Numbers that a float would round make the computation float64.
+  bool exact = false;
 };
 
 // A further tensor as large as the predictions or with a number a row.
