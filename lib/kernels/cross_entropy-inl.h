@@ -176,7 +176,8 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
 HWY_INLINE bool ProbabilitiesRow(const CrossEntropyOptions& options,
                                  const double* row, size_t columns,
                                  const RowTarget<double>& target, double scale,
-                                 double* gradient, double* loss) {
+                                 double sum_tolerance, double* gradient,
+                                 double* loss) {
   const ChunkTag<double> d;
   const size_t hot = target.hot;
   const auto hot_v = hn::Set(d, static_cast<double>(hot));
@@ -197,7 +198,7 @@ HWY_INLINE bool ProbabilitiesRow(const CrossEntropyOptions& options,
   });
   const double sum = all_sum.Sum();
   if (!hn::AllTrue(d, allowed)) return false;
-  if (!(std::abs(sum - 1) <= kProbabilitySumTolerance)) return false;
+  if (!(std::abs(sum - 1) <= sum_tolerance)) return false;
 
   const double others = others_sum.Sum();
   if (hot != kNotHot && target.total == 0) {
