@@ -52,7 +52,8 @@ HWY_INLINE double CrossTerm(const T* predictions, size_t columns, T filler,
         difference = hn::Add(log_tau.Get(lane), difference);
       }
       const auto term = hn::Mul(mass, difference);
-      sum.Add<T>(hn::IfThenElseZero(hn::Ne(mass, hn::Zero(d)), term), lane);
+      // Not Ne, which is false for NaN.
+      sum.Add<T>(hn::IfThenZeroElse(hn::Eq(mass, hn::Zero(d)), term), lane);
     }
   });
   return sum.Sum();
