@@ -1,0 +1,41 @@
+"""The formulas themselves, without lossd."""
+
+import numpy
+import pytest
+import torch
+from problems import draw
+from reference import inputs_of, per_row
+from table import ROWS
+
+SHAPE = (4, 3)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.formula and not row.surrogate],
+    ids=lambda row: row.name)
+def test_gradients_are_those_of_the_values(row, seed):
+    """By central differences, away from kinks, which random numbers miss."""
+    rng = numpy.random.default_rng(seed)
+    for setting in row.settings:
+        for semantics in row.semantics:
+            problem = draw(rng, row, setting, semantics, "float64", SHAPE, "",
+                           plain=True, grid=False)
+            _, leaves = inputs_of(problem)
+
+            def value(*tensors, problem=problem, leaves=leaves):
+                given = dict(zip(leaves, tensors, strict=True))
+                x, _ = inputs_of(problem, given=given)
+                return per_row(problem, problem.row.formula(x, problem.o))
+
+            assert torch.autograd.gradcheck(value, tuple(leaves.values()),
+                                            eps=1e-6, atol=1e-6, rtol=1e-5)
+
+
+def test_every_formula_that_overrules_pytorch_says_why():
+    for row in ROWS:
+        assert row.formula or row.torch, row.name
+        assert bool(row.why) == bool(row.formula and row.torch), row.name
+
+
+def test_names_are_unique():
+    assert len({row.name for row in ROWS}) == len(ROWS)
