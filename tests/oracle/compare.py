@@ -68,11 +68,12 @@ def differences(lossd, problem, result):
     count = int(problem.counts.sum())
     if result.row_count != count:
         found.append(f"row_count: got {result.row_count}, expected {count}")
-    return found + _native_differences(problem, result, rows, gradients,
-                                       expected, gradient_dtype)
+    return found + native_differences(problem, result.loss, rows.ravel(),
+                                      gradients, expected, gradient_dtype)
 
 
-def _native_differences(problem, result, rows, gradients, expected, dtype):
+def native_differences(problem, got, rows, gradients, expected, dtype):
+    """The same for PyTorch's own reduction."""
     native = native_of(problem)
     if native is None:
         return []
@@ -80,12 +81,12 @@ def _native_differences(problem, result, rows, gradients, expected, dtype):
     slack = native_slack(problem)
     scale = max(int(problem.counts.sum()), 1) * _largest(
         problem.sample_weights)
-    found = _check("loss (PyTorch's reduction)", numpy.array(result.loss),
+    found = _check("loss (PyTorch's reduction)", numpy.array(got),
                    numpy.array(loss), expected.loss.bound + slack * scale)
     if native_rows is not None and rows.size:
         if native_rows.size != rows.size:  # kl_div: elements
             native_rows = native_rows.reshape(rows.size, -1).sum(-1)
-        found += _check("row_losses (PyTorch's)", rows.ravel(), native_rows,
+        found += _check("row_losses (PyTorch's)", rows, native_rows,
                         expected.rows.bound + slack * scale)
     for name, gradient in native_gradients.items():
         bound = expected.gradients[name].bound

@@ -198,10 +198,16 @@ def native_of(problem):
     mean = "MEAN"
     if row.class_weight and row.labels and "class_weights" in problem.given:
         mean = row.torch_mean
-    names = {"": "mean", "NONE": "none", "SUM": "sum", mean: "mean",
+    names = {"NONE": "none", "SUM": "sum", mean: "mean",
              "BATCHMEAN": "batchmean"}
+    if in_force(problem) == mean:
+        # Unset: the proto promises WEIGHTED_MEAN for all losses of labels with
+        # class weights, where PyTorch's multi_margin_loss divides by rows.
+        names[""] = "mean"
     reduction = names.get(problem.reduction)
     if reduction not in row.torch_reductions:
+        return None
+    if row.uninitialized_when_empty and 0 in problem.shape:
         return None
     x, leaves = inputs_of(problem)
     if weighted:

@@ -64,6 +64,8 @@ class Row:
     torch: Callable | None = None
     torch_reductions: tuple = ("none", "sum", "mean")
     torch_weight: bool = False
+    # PyTorch answers whatever its memory held.
+    uninitialized_when_empty: bool = False
     # (x, o) -> losses of the rows in float64, or None: PyTorch's with reduction
     # none. When both are given, the formula decides, and `why` says why; then
     # PyTorch's may differ by `torch_error` (x, o) a row, and its gradient by

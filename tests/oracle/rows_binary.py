@@ -115,7 +115,8 @@ def overlap_slopes(x, o):
     smallest = (o.alpha * q + o.beta * x.t +
                 (1 - o.alpha - o.beta) * q * x.t).sum(-1, keepdim=True)
     size = (2 + o.alpha + o.beta) / (smallest + o.smooth)
-    slope = q * (1 - q) if o.prediction_kind == "LOGITS" else 1
+    slope = q * (1 - q) if o.prediction_kind == "LOGITS" else (
+        torch.ones_like(q))
     return {"predictions": size * slope}
 
 

@@ -275,6 +275,7 @@ ROWS = (
         torch=torch_nll, class_weight=weight_of_label),
     Row("multi_margin_loss", "multi_margin", SPARSE, layout="rows",
         defaults={"p": 1, "margin": 1.0}, torch_mean="MEAN",
+        uninitialized_when_empty=True,
         settings=(Setting(), Setting({"p": 2}), Setting({"margin": 0.25}),
                   Setting({"p": 2, "margin": -0.5}, ("class_weights",)),
                   Setting(inputs=("class_weights",))),

@@ -3,11 +3,13 @@
 import numpy
 import pytest
 import torch
-from problems import draw
-from reference import inputs_of, per_row
+from compare import native_differences
+from problems import draw, problems_of
+from reference import expected_of, inputs_of, per_row
 from table import ROWS
 
 SHAPE = (4, 3)
+LARGE = 3000
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,24 @@ def test_every_formula_that_overrules_pytorch_says_why():
 
 def test_names_are_unique():
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.torch],
+                         ids=lambda row: row.name)
+def test_formulas_and_reductions_are_those_of_pytorch(row, seed):
+    """What lossd is held against, held against PyTorch's own reductions."""
+    rng = numpy.random.default_rng(seed)
+    failures = []
+    for problem in problems_of(rng, row, full=False):
+        if (problem.dtypes["predictions"] != "float64" or
+                numpy.prod(problem.shape) > LARGE):
+            continue
+        expected = expected_of(problem)
+        gradients = {name: bounded.value
+                     for name, bounded in expected.gradients.items()}
+        found = native_differences(problem, float(expected.loss.value),
+                                   expected.rows.value, gradients, expected,
+                                   "float64")
+        if found:
+            failures.append(f"{problem}:\n    " + "\n    ".join(found))
+    assert not failures, "\n".join(failures[:5])
