@@ -135,7 +135,8 @@ def _draw_inputs(rng, problem, setting, dtype, grid):
             numbers = _labels(rng, problem, shapes[source.shape])
         else:
             numbers = source.draw(rng, shapes[source.shape], grid)
-            problem.dtypes[name] = _dtype_of(rng, name, source, dtype, numbers)
+            problem.dtypes[name] = _dtype_of(rng, name, source, dtype,
+                                             numbers)
             numbers = rounded(numbers, problem.dtypes[name])
         problem.given[name] = problem.sent[name] = numbers
         if problem.mask is not None and source.shape != "columns":
@@ -180,9 +181,11 @@ def problems_of(rng, row, full):
             for offset, dtype in enumerate(FLOATS):
                 shapes = shapes_of(rng, row, 8 if full else 2)
                 for i, shape in enumerate(shapes):
-                    pairs = range(2 * len(REDUCTIONS)) if full else (i + offset,)
-                    for k in pairs:
+                    # Each reduction plain and with weights, or one of them.
+                    ways = (range(2 * len(REDUCTIONS)) if full else
+                            (i + offset,))
+                    for way in ways:
+                        plain = (way < len(REDUCTIONS) if full else
+                                 rng.random() < 0.4)
                         yield draw(rng, row, setting, semantics, dtype, shape,
-                                   REDUCTIONS[k % len(REDUCTIONS)],
-                                   plain=k // len(REDUCTIONS) % 2 == 0
-                                   if full else rng.random() < 0.4)
+                                   REDUCTIONS[way % len(REDUCTIONS)], plain)

@@ -228,8 +228,8 @@ ROWS = (
     *(cross_entropy(
         f"cross_entropy of {'labels' if labelled else 'distributions'}",
         labelled, SPARSE if labelled else DENSE, LOGITS,
-        settings=SETTINGS + ((Setting({"ignore_index": 0}),) if labelled else
-                             ()),
+        settings=SETTINGS + (
+            (Setting({"ignore_index": 0}),) if labelled else ()),
         torch=torch_cross_entropy, formula=of_logits(labelled), why=EXACT,
         torch_error=softmax_error, slopes=of_logits_slopes(labelled))
       for labelled in (True, False)),
@@ -284,7 +284,8 @@ ROWS = (
         terms=multi_margin_terms, slopes=multi_margin_slopes,
         class_weight=weight_of_label),
     Row("categorical_hinge", "categorical_hinge",
-        {"predictions": Input(draws.logits), "targets": Input(draws.one_hot, whole=True)},
+        {"predictions": Input(draws.logits),
+         "targets": Input(draws.one_hot, whole=True)},
         layout="rows", formula=categorical_hinge, terms=hinge_size),
     Row("multiclass_hinge", "multiclass_hinge",
         {"predictions": Input(draws.logits), "targets": LABELS},
