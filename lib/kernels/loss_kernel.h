@@ -205,6 +205,8 @@ struct RowwiseArgs {
   // Rows are never refused, but for their labels: results may be infinite or
   // NaN.
   bool propagate = false;
+  // Predictions come from a half type, with its rounding.
+  bool half_predictions = false;
 };
 
 struct RowwiseOutcome {
@@ -223,6 +225,7 @@ struct RowView {
   std::span<const double> column;
   // In the order of the traits' extras; empty where not given.
   std::array<std::span<const double>, kMaxExtras> extras{};
+  bool half_predictions = false;
 };
 
 // A loss that couples the elements of a row.
