@@ -141,6 +141,7 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
             : OutputElements(problem_.gradient, problem_.gradient_dtype, begin,
                              memory.gradient);
   }
+  args.stream = problem_.gradient.size() >= kStreamedBytes;
   const bool row_losses = !problem_.row_losses.empty() && block;
   if (row_losses) args.values = memory.values;
 

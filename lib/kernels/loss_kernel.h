@@ -20,6 +20,10 @@ namespace lossd {
 // block of a row-wise loss that has more than one row: one partial sum each.
 inline constexpr size_t kBlockElements = 4096;
 
+// Gradients of this size are written past the caches: reading a line in order
+// to overwrite it would be a quarter of the traffic.
+inline constexpr size_t kStreamedBytes = size_t{4} << 20;
+
 // A vector with one number for each column: class_weights, pos_weight.
 struct ColumnInput {
   // Key in extra_inputs.
@@ -57,6 +61,8 @@ struct ElementwiseArgs {
   const T* column = nullptr;
   // Slope times scale; null if not wanted.
   T* gradient = nullptr;
+  // The gradient is kStreamedBytes or more: nobody reads it from a cache.
+  bool stream = false;
   // Values without weights, 0 for elements that do not count; null if not
   // wanted.
   double* values = nullptr;

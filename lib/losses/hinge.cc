@@ -16,6 +16,8 @@ namespace {
 
 template <class T>
 struct Functor {
+  static constexpr bool kStreamsGradient = true;
+
   explicit Functor(const HingeParams& params)
       : zero_one(params.label_encoding == LabelEncoding::kZeroOne) {}
 

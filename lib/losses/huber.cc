@@ -17,6 +17,8 @@ namespace {
 
 template <class T>
 struct Functor {
+  static constexpr bool kStreamsGradient = true;
+
   explicit Functor(const HuberParams& params)
       : delta(static_cast<T>(params.delta)) {}
 

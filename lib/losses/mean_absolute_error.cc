@@ -13,6 +13,8 @@ namespace HWY_NAMESPACE {
 namespace {
 
 struct Functor {
+  static constexpr bool kStreamsGradient = true;
+
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE ValueAndSlope<V> operator()(D d, V prediction, V target,
                                          V /*column*/) const {
