@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "lib/kernels/cross_entropy.h"
 #include "lib/kernels/lanes-inl.h"
@@ -58,20 +59,54 @@ HWY_INLINE double CrossTerm(const T* predictions, size_t columns, T filler,
   return sum.Sum();
 }
 
-// gradient_j = value(i, lane, live) of each vector; false if one is not finite.
-template <class T, class Value>
-HWY_INLINE bool StoreGradient(T* gradient, size_t columns, Value value) {
+// The `live` numbers from `from`, a vector at most; 0 in the lanes behind them.
+template <class T>
+HWY_INLINE hn::Vec<ChunkTag<T>> LoadPart(const T* from, size_t live) {
   const ChunkTag<T> d;
+  if (HWY_LIKELY(live >= hn::MaxLanes(d))) return hn::LoadU(d, from);
+  return hn::MaskedLoad(hn::FirstN(d, live), d, from);
+}
+
+// gradient_i.. = value(i, live) of each vector, `live` of whose lanes count;
+// false if one is not finite. Vectors lie at any i: those that are streamed are
+// aligned in the gradient.
+template <bool kStream, class T, class Value>
+HWY_INLINE bool StoreGradient(T* gradient, size_t columns, Value value,
+                              size_t hot = kNotHot, T hot_value = 0) {
+  const ChunkTag<T> d;
+  constexpr size_t kWidth = hn::MaxLanes(d);
+  constexpr size_t kBytes = kWidth * sizeof(T);
   auto poison = hn::Zero(d);
-  ForEachChunk(columns, [&](size_t i, size_t live) HWY_ATTR {
-    alignas(64) T last[kSumLanes];
-    T* out = live == kSumLanes ? gradient + i : last;
-    value(i, live, [&](size_t lane, hn::Vec<ChunkTag<T>> v) HWY_ATTR {
-      poison = hn::Add(poison, hn::Mul(v, hn::Zero(d)));
-      hn::StoreU(v, d, out + lane);
-    });
-    if (out == last) std::copy_n(last, live, gradient + i);
-  });
+  const auto insert = [&](auto v, size_t i) HWY_ATTR {
+    if (hot - i >= kWidth) return v;
+    // The lane alone; with an offset in T, in which i might be rounded.
+    const auto here =
+        hn::Eq(hn::Iota(d, T{0}), hn::Set(d, static_cast<T>(hot - i)));
+    return hn::IfThenElse(here, hn::Set(d, hot_value), v);
+  };
+  const auto store_part = [&](size_t i, size_t live) HWY_ATTR {
+    const auto mask = hn::FirstN(d, live);
+    const auto v = hn::IfThenElseZero(mask, insert(value(i, live), i));
+    poison = hn::MulAdd(v, hn::Zero(d), poison);
+    hn::BlendedStore(v, mask, d, gradient + i);
+  };
+  size_t i = 0;
+  if constexpr (kStream) {
+    const size_t beyond = reinterpret_cast<uintptr_t>(gradient) % kBytes;
+    i = std::min(columns, (kBytes - beyond) % kBytes / sizeof(T));
+    if (i > 0) store_part(0, i);
+  }
+  for (; i + kWidth <= columns; i += kWidth) {
+    auto v = value(i, kWidth);
+    if (HWY_UNLIKELY(hot - i < kWidth)) v = insert(v, i);
+    poison = hn::MulAdd(v, hn::Zero(d), poison);
+    if constexpr (kStream) {
+      hn::Stream(v, d, gradient + i);
+    } else {
+      hn::StoreU(v, d, gradient + i);
+    }
+  }
+  if (i < columns) store_part(i, columns - i);
   return hn::GetLane(hn::SumOfLanes(d, poison)) == 0;
 }
 
@@ -82,14 +117,20 @@ HWY_INLINE T MaxOfLogits(const T* row, size_t columns) {
   constexpr T kImpossible = -std::numeric_limits<T>::infinity();
   auto max = hn::Set(d, kImpossible);
   auto allowed = hn::Eq(max, max);
-  ForEachChunk(columns, [&](size_t i, size_t live) HWY_ATTR {
-    const Chunk<T> x(row + i, live, kImpossible);
+  const size_t whole = columns / kSumLanes * kSumLanes;
+  for (size_t i = 0; i < whole; i += hn::MaxLanes(d)) {
+    const auto v = hn::LoadU(d, row + i);
+    max = hn::Max(max, v);
+    allowed = hn::And(allowed, hn::Lt(v, Infinity(d)));
+  }
+  if (whole < columns) {
+    const Chunk<T> x(row + whole, columns - whole, kImpossible);
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
       const auto v = x.Get(lane);
       max = hn::Max(max, v);
       allowed = hn::And(allowed, hn::Lt(v, Infinity(d)));
     }
-  });
+  }
   if (!hn::AllTrue(d, allowed)) return std::numeric_limits<T>::quiet_NaN();
   return hn::GetLane(hn::MaxOfLanes(d, max));
 }
@@ -101,27 +142,47 @@ HWY_INLINE T MaxOfLogits(const T* row, size_t columns) {
 template <class T>
 HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
                           size_t columns, const RowTarget<T>& target,
-                          double scale, T* gradient, T* scratch, double* loss) {
+                          double scale, T* gradient, bool stream, T* scratch,
+                          double* loss) {
   const ChunkTag<T> d;
   constexpr T kImpossible = -std::numeric_limits<T>::infinity();
+  if (stream) {
+    // Lines that this row shares with its neighbours are not streamed.
+    hwy::Prefetch(gradient);
+    hwy::Prefetch(gradient + columns);
+  }
   const T max = MaxOfLogits(row, columns);
   if (!std::isfinite(max)) return false;
   const auto max_v = hn::Set(d, max);
 
+  const ExpBelow<T> exp_below(max);
   LaneAccumulator below_max;
-  size_t max_count = 0;
-  ForEachChunk(columns, [&](size_t i, size_t live) HWY_ATTR {
-    const Chunk<T> x(row + i, live, kImpossible);
+  auto max_count = hn::Zero(d);
+  const auto exp_of = [&](auto v, size_t at, size_t lane) HWY_ATTR {
+    const auto exp = exp_below(d, v);
+    const auto below = hn::Lt(v, max_v);
+    hn::Store(exp, d, scratch + at + lane);
+    max_count = hn::Add(max_count, hn::IfThenZeroElse(below, hn::Set(d, T{1})));
+    below_max.Add<T>(hn::IfThenElseZero(below, exp), lane);
+  };
+  const size_t whole = columns / kSumLanes * kSumLanes;
+  for (size_t i = 0; i < whole; i += kSumLanes) {
+    // The next row, which the caches will not expect before it begins.
+    hwy::Prefetch(row + columns + i);
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-      const auto v = x.Get(lane);
-      const auto exp = ExpOfDifference(d, v, max_v);
-      const auto below = hn::Lt(v, max_v);
-      hn::Store(exp, d, scratch + i + lane);
-      max_count += hn::CountTrue(d, hn::Not(below));
-      below_max.Add<T>(hn::IfThenElseZero(below, exp), lane);
+      exp_of(hn::LoadU(d, row + i + lane), i, lane);
     }
-  });
-  const double rest = static_cast<double>(max_count - 1) + below_max.Sum();
+  }
+  if (whole < columns) {
+    const Chunk<T> x(row + whole, columns - whole, kImpossible);
+    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
+      exp_of(x.Get(lane), whole, lane);
+    }
+  }
+  // What the exponentials have been multiplied by.
+  const double unit = exp_below.unit();
+  const double maxima = hn::GetLane(hn::SumOfLanes(d, max_count));
+  const double rest = (maxima - 1) + below_max.Sum() / unit;
   const double sum = rest + 1;
   const double log_sum = Log1pOfPositive(rest);
 
@@ -142,31 +203,30 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
   if (gradient == nullptr) return true;
 
   const double pull = 2 * options.z_loss * log_sum_exp;
-  const auto factor =
-      hn::Set(d, static_cast<T>(scale * (target.total + pull) / sum));
-  const auto minus_scale = hn::Set(d, static_cast<T>(-scale));
   if (hot == kNotHot) {
-    return StoreGradient(
-        gradient, columns, [&](size_t i, size_t live, auto store) HWY_ATTR {
-          const Chunk<T> tau(target.tau + i, live, T{0});
-          for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-            const auto exp = hn::Load(d, scratch + i + lane);
-            store(lane,
-                  hn::MulAdd(minus_scale, tau.Get(lane), hn::Mul(exp, factor)));
-          }
-        });
+    // What may cancel is subtracted before anything else rounds it.
+    const auto share =
+        hn::Set(d, static_cast<T>((target.total + pull) / (sum * unit)));
+    const auto scale_v = hn::Set(d, static_cast<T>(scale));
+    const auto value = [&](size_t i, size_t live) HWY_ATTR {
+      return hn::Mul(scale_v, hn::MulSub(hn::LoadU(d, scratch + i), share,
+                                         LoadPart(target.tau + i, live)));
+    };
+    return stream ? StoreGradient<true>(gradient, columns, value)
+                  : StoreGradient<false>(gradient, columns, value);
   }
-  const double hot_exp = double{scratch[hot]};
+  const auto factor = hn::Set(
+      d, static_cast<T>(scale * (target.total + pull) / (sum * unit)));
+  const double hot_exp = double{scratch[hot]} / unit;
   const double others = row[hot] < max ? sum - hot_exp : rest;
-  const bool finite = StoreGradient(
-      gradient, columns, [&](size_t i, size_t, auto store) HWY_ATTR {
-        for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-          store(lane, hn::Mul(hn::Load(d, scratch + i + lane), factor));
-        }
-      });
-  gradient[hot] =
+  const auto hot_slope =
       static_cast<T>(scale * (pull * hot_exp - target.total * others) / sum);
-  return finite && std::isfinite(gradient[hot]);
+  const auto value = [&](size_t i, size_t) HWY_ATTR {
+    return hn::Mul(hn::LoadU(d, scratch + i), factor);
+  };
+  return stream
+             ? StoreGradient<true>(gradient, columns, value, hot, hot_slope)
+             : StoreGradient<false>(gradient, columns, value, hot, hot_slope);
 }
 
 // T is double: see CrossEntropyOptions.
@@ -219,16 +279,13 @@ HWY_INLINE bool ProbabilitiesRow(const CrossEntropyOptions& options,
   const auto common =
       hn::Set(d, options.divergence ? 0 : scale * target.total / sum);
   const auto scale_v = hn::Set(d, scale);
-  const bool finite = StoreGradient(
-      gradient, columns, [&](size_t i, size_t live, auto store) HWY_ATTR {
-        const Chunk<double> q(row + i, live, 1);
-        const Chunk<double> tau(target.tau + i, live, 0);
-        for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-          const auto mass = tau.Get(lane);
-          const auto own = hn::Mul(scale_v, hn::Div(mass, q.Get(lane)));
-          store(lane, hn::Sub(common, hn::IfThenElseZero(
-                                          hn::Ne(mass, hn::Zero(d)), own)));
-        }
+  const bool finite = StoreGradient<false>(
+      gradient, columns, [&](size_t i, size_t live) HWY_ATTR {
+        const auto mass = LoadPart(target.tau + i, live);
+        const auto own =
+            hn::Mul(scale_v, hn::Div(mass, LoadPart(row + i, live)));
+        return hn::Sub(common,
+                       hn::IfThenElseZero(hn::Ne(mass, hn::Zero(d)), own));
       });
   if (hot == kNotHot || target.total == 0) return finite;
   gradient[hot] = -scale * target.total * (others / sum) / row[hot];
@@ -247,13 +304,11 @@ HWY_INLINE bool LogProbabilitiesRow(const T* row, size_t columns,
   if (!std::isfinite(*loss)) return false;
   if (gradient == nullptr) return true;
   const auto scale_v = hn::Set(d, static_cast<T>(scale));
-  return StoreGradient(
-      gradient, columns, [&](size_t i, size_t live, auto store) HWY_ATTR {
-        const Chunk<T> tau(target.tau + i, live, T{0});
-        for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-          // 0 minus, since minus 0 times would be -0.
-          store(lane, hn::Sub(hn::Zero(d), hn::Mul(scale_v, tau.Get(lane))));
-        }
+  return StoreGradient<false>(
+      gradient, columns, [&](size_t i, size_t live) HWY_ATTR {
+        // 0 minus, since minus 0 times would be -0.
+        return hn::Sub(hn::Zero(d),
+                       hn::Mul(scale_v, LoadPart(target.tau + i, live)));
       });
 }
 

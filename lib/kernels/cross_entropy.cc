@@ -25,11 +25,11 @@ namespace {
 template <class T>
 HWY_INLINE bool RunRow(const CrossEntropyOptions& options, const T* row,
                        size_t columns, const RowTarget<T>& target, double scale,
-                       T* gradient, T* scratch, double* loss) {
+                       T* gradient, bool stream, T* scratch, double* loss) {
   switch (options.prediction_kind) {
     case PredictionKind::kLogits:
-      return LogitsRow(options, row, columns, target, scale, gradient, scratch,
-                       loss);
+      return LogitsRow(options, row, columns, target, scale, gradient, stream,
+                       scratch, loss);
     case PredictionKind::kProbabilities:
       if constexpr (std::is_same_v<T, double>) {
         return ProbabilitiesRow(options, row, columns, target, scale, gradient,
@@ -71,10 +71,12 @@ HWY_INLINE size_t RunRows(const CrossEntropyOptions& options,
     }
     if (allowed) {
       allowed = RunRow(options, args.predictions + i * columns, columns, target,
-                       args.scales[i], gradient, scratch, &args.row_losses[i]);
+                       args.scales[i], gradient, args.stream, scratch,
+                       &args.row_losses[i]);
     }
     if (!allowed && refused == args.rows) refused = i;
   }
+  if (args.stream) hwy::FlushStream();
   return refused;
 }
 

@@ -103,6 +103,8 @@ struct RowwiseArgs {
   const double* column = nullptr;
   // rows x columns; null if not wanted. Rows that do not count become +0.
   T* gradient = nullptr;
+  // As in ElementwiseArgs.
+  bool stream = false;
   // Losses of the rows without weights; 0 for rows that do not count.
   double* row_losses = nullptr;
 };
