@@ -16,6 +16,7 @@
 // Only after foreach_target.h:
 #include "hwy/highway.h"
 #include "lib/kernels/cross_entropy-inl.h"
+#include "lib/kernels/few_classes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lossd {
@@ -47,6 +48,10 @@ HWY_INLINE bool RunRow(const CrossEntropyOptions& options, const T* row,
 template <class T>
 HWY_INLINE size_t RunRows(const CrossEntropyOptions& options,
                           const RowwiseArgs<T>& args) {
+  if (HasFewClasses(options, args)) {
+    return args.labels != nullptr ? FewClassesEngine<true, T>(args).Run()
+                                  : FewClassesEngine<false, T>(args).Run();
+  }
   const size_t columns = args.columns;
   const size_t room = (columns + kSumLanes - 1) / kSumLanes * kSumLanes;
   const Scratch<T> memory(ScratchUse::kKernel, 3 * room);
