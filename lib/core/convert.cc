@@ -1,10 +1,12 @@
 #include "lib/core/convert.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 
 #include "lib/core/violation.h"
@@ -55,7 +57,19 @@ void ConvertFrom(const std::byte* source, size_t count, T* out) {
 
 template <class Stored, class T>
 size_t ConvertTo(const T* elements, size_t count, std::byte* out) {
-  for (size_t i = 0; i < count; ++i) {
+  // Without a branch, so that the compiler makes vectors of it: NaN if one of
+  // the numbers is not finite.
+  std::array<Stored, 16> poisons{};
+  size_t k = 0;
+  for (; k + poisons.size() <= count; k += poisons.size()) {
+    for (size_t j = 0; j < poisons.size(); ++j) {
+      poisons[j] += static_cast<Stored>(elements[k + j]) * 0;
+    }
+  }
+  for (; k < count; ++k) poisons[0] += static_cast<Stored>(elements[k]) * 0;
+  const Stored poison =
+      std::accumulate(poisons.begin(), poisons.end(), Stored{0});
+  for (size_t i = 0; poison != 0 && i < count; ++i) {
     if (!std::isfinite(static_cast<Stored>(elements[i]))) return i;
   }
   for (size_t i = 0; i < count; ++i) {

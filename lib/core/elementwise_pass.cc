@@ -141,7 +141,9 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
             : OutputElements(problem_.gradient, problem_.gradient_dtype, begin,
                              memory.gradient);
   }
-  args.stream = problem_.gradient.size() >= kStreamedBytes;
+  // What is still to be converted or moved is read again.
+  args.stream = args.gradient != memory.gradient &&
+                problem_.gradient.size() >= kStreamedBytes;
   const bool row_losses = !problem_.row_losses.empty() && block;
   if (row_losses) args.values = memory.values;
 

@@ -96,7 +96,9 @@ void RowwisePass::Run(size_t begin, size_t count, size_t block) {
             : OutputElements(problem_.gradient, problem_.gradient_dtype, first,
                              gradient.data());
   }
-  args.stream = problem_.gradient.size() >= kStreamedBytes;
+  // What is still to be converted or moved is read again.
+  args.stream = args.gradient != gradient.data() &&
+                problem_.gradient.size() >= kStreamedBytes;
   size_t refused = RunKernel(kernel_, args);
   if (refused == count && problem_.has_gradient()) {
     const size_t written =

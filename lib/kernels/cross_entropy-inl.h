@@ -135,18 +135,128 @@ HWY_INLINE T MaxOfLogits(const T* row, size_t columns) {
   return hn::GetLane(hn::MaxOfLanes(d, max));
 }
 
+// The first element that is not 0; one is not.
+template <class T>
+HWY_INLINE size_t FirstWithMass(const T* row, size_t columns) {
+  const ChunkTag<T> d;
+  for (size_t i = 0; i + hn::MaxLanes(d) <= columns; i += hn::MaxLanes(d)) {
+    const intptr_t at =
+        hn::FindFirstTrue(d, hn::Ne(hn::LoadU(d, row + i), hn::Zero(d)));
+    if (at >= 0) return i + static_cast<size_t>(at);
+  }
+  const T* const rest = row + columns / hn::MaxLanes(d) * hn::MaxLanes(d);
+  return static_cast<size_t>(
+      std::find_if(rest, row + columns, [](T t) { return t != 0; }) - row);
+}
+
+// Sums over a row of dense targets as the caller sent them, taken vector by
+// vector beside other work on the row.
+template <class T>
+class TargetSums {
+ public:
+  explicit TargetSums(bool divergence) : divergence_(divergence) {}
+
+  // `log_prediction`: logit minus the largest.
+  HWY_INLINE void Add(hn::Vec<ChunkTag<T>> t,
+                      hn::Vec<ChunkTag<T>> log_prediction, size_t lane) {
+    lowest_ = hn::Min(lowest_, t);
+    largest_ = hn::Max(largest_, t);
+    const auto mass = hn::Ne(t, hn::Zero(D()));
+    classes_ = hn::Add(classes_, hn::IfThenElseZero(mass, hn::Set(D(), T{1})));
+    total_.template Add<T>(t, lane);
+    V difference = hn::Neg(log_prediction);
+    if (divergence_) difference = hn::Add(LogOfPositive(D(), t), difference);
+    cross_.template Add<T>(hn::IfThenElseZero(mass, hn::Mul(t, difference)),
+                           lane);
+  }
+
+  // Completes `target`, whose tau are given; false if one is not allowed.
+  HWY_INLINE bool Finish(size_t columns, RowTarget<T>* target) const {
+    constexpr T kLimit = static_cast<T>(1 + kTargetTolerance);
+    target->total = total_.Sum();
+    // NaN is in the sum; comparisons of minima may have missed it.
+    if (!std::isfinite(target->total)) return false;
+    if (!(hn::GetLane(hn::MinOfLanes(D(), lowest_)) >= 0)) return false;
+    if (!(hn::GetLane(hn::MaxOfLanes(D(), largest_)) <= kLimit)) return false;
+    if (hn::GetLane(hn::SumOfLanes(D(), classes_)) != 1) return true;
+    target->hot = FirstWithMass(target->tau, columns);
+    return true;
+  }
+
+  HWY_INLINE double Cross() const { return cross_.Sum(); }
+
+ private:
+  using D = ChunkTag<T>;
+  using V = hn::Vec<D>;
+  const bool divergence_;
+  V lowest_ = hn::Zero(D());
+  V largest_ = hn::Zero(D());
+  V classes_ = hn::Zero(D());
+  LaneAccumulator total_;
+  LaneAccumulator cross_;
+};
+
 // Each function computes one row: its loss, and its gradient times `scale` if
 // `gradient` is not null. False if the row is refused. `scratch` has room for
 // the row, rounded up to whole chunks.
 
+// Exponentials of a row into `scratch`, and their sums.
+template <class T>
+struct RowExps {
+  explicit HWY_INLINE RowExps(T largest)
+      : max(hn::Set(D(), largest)), exp(largest) {}
+
+  HWY_INLINE void Add(hn::Vec<ChunkTag<T>> x, size_t lane, T* to) {
+    const D d;
+    const auto e = exp(d, x);
+    const auto below = hn::Lt(x, max);
+    hn::Store(e, d, to);
+    maxima = hn::Add(maxima, hn::IfThenZeroElse(below, hn::Set(d, T{1})));
+    below_max.template Add<T>(hn::IfThenElseZero(below, e), lane);
+  }
+
+  // Sum of exp(x - max), but for one that is the largest.
+  HWY_INLINE double Rest() const {
+    return (hn::GetLane(hn::SumOfLanes(D(), maxima)) - 1.0) +
+           below_max.Sum() / exp.unit();
+  }
+
+  using D = ChunkTag<T>;
+  hn::Vec<D> max;
+  ExpBelow<T> exp;
+  hn::Vec<D> maxima = hn::Zero(D());
+  LaneAccumulator below_max;
+};
+
+// Calls step(i, x, tau) for the vectors of a row, in which missing elements are
+// impossible classes without mass.
+template <bool kTargets, class T, class Step>
+HWY_INLINE void ForEachLogits(const T* row, const T* tau, size_t columns,
+                              Step step) {
+  const ChunkTag<T> d;
+  constexpr size_t kWidth = hn::MaxLanes(d);
+  size_t i = 0;
+  for (; i + kWidth <= columns; i += kWidth) {
+    // The next row, which the caches will not expect before it begins.
+    hwy::Prefetch(row + columns + i);
+    if constexpr (kTargets) hwy::Prefetch(tau + columns + i);
+    step(i, hn::LoadU(d, row + i),
+         kTargets ? hn::LoadU(d, tau + i) : hn::Zero(d));
+  }
+  if (i == columns) return;
+  const auto live = hn::FirstN(d, columns - i);
+  const auto x = hn::IfThenElse(live, hn::MaskedLoad(live, d, row + i),
+                                hn::Neg(Infinity(d)));
+  step(i, x, kTargets ? hn::MaskedLoad(live, d, tau + i) : hn::Zero(d));
+}
+
 template <class T>
 HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
-                          size_t columns, const RowTarget<T>& target,
-                          double scale, T* gradient, bool stream, T* scratch,
-                          double* loss) {
+                          size_t columns, RowTarget<T> target, double scale,
+                          T* gradient, bool stream, T* scratch, double* loss) {
   const ChunkTag<T> d;
   constexpr T kImpossible = -std::numeric_limits<T>::infinity();
-  if (stream) {
+  if (stream && gradient != nullptr) {
     // Lines that this row shares with its neighbours are not streamed.
     hwy::Prefetch(gradient);
     hwy::Prefetch(gradient + columns);
@@ -155,34 +265,32 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
   if (!std::isfinite(max)) return false;
   const auto max_v = hn::Set(d, max);
 
-  const ExpBelow<T> exp_below(max);
-  LaneAccumulator below_max;
-  auto max_count = hn::Zero(d);
-  const auto exp_of = [&](auto v, size_t at, size_t lane) HWY_ATTR {
-    const auto exp = exp_below(d, v);
-    const auto below = hn::Lt(v, max_v);
-    hn::Store(exp, d, scratch + at + lane);
-    max_count = hn::Add(max_count, hn::IfThenZeroElse(below, hn::Set(d, T{1})));
-    below_max.Add<T>(hn::IfThenElseZero(below, exp), lane);
-  };
-  const size_t whole = columns / kSumLanes * kSumLanes;
-  for (size_t i = 0; i < whole; i += kSumLanes) {
-    // The next row, which the caches will not expect before it begins.
-    hwy::Prefetch(row + columns + i);
-    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-      exp_of(hn::LoadU(d, row + i + lane), i, lane);
+  RowExps<T> exps(max);
+  double cross = 0;
+  if (!target.scanned) {
+    const auto run = [&](TargetSums<T> sums) HWY_ATTR {
+      ForEachLogits<true>(row, target.tau, columns,
+                          [&](size_t i, auto x, auto t) HWY_ATTR {
+                            const size_t lane = i % kSumLanes;
+                            exps.Add(x, lane, scratch + i);
+                            sums.Add(t, hn::Sub(x, max_v), lane);
+                          });
+      cross = sums.Cross();
+      return sums.Finish(columns, &target);
+    };
+    if (!(options.divergence ? run(TargetSums<T>(true))
+                             : run(TargetSums<T>(false)))) {
+      return false;
     }
-  }
-  if (whole < columns) {
-    const Chunk<T> x(row + whole, columns - whole, kImpossible);
-    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-      exp_of(x.Get(lane), whole, lane);
-    }
+  } else {
+    ForEachLogits<false>(row, row, columns,
+                         [&](size_t i, auto x, auto) HWY_ATTR {
+                           exps.Add(x, i % kSumLanes, scratch + i);
+                         });
   }
   // What the exponentials have been multiplied by.
-  const double unit = exp_below.unit();
-  const double maxima = hn::GetLane(hn::SumOfLanes(d, max_count));
-  const double rest = (maxima - 1) + below_max.Sum() / unit;
+  const double unit = exps.exp.unit();
+  const double rest = exps.Rest();
   const double sum = rest + 1;
   const double log_sum = Log1pOfPositive(rest);
 
@@ -193,9 +301,11 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
                 ? 0
                 : target.total * (log_sum - (double{row[hot]} - double{max}));
   } else {
-    *loss = target.total * log_sum +
-            CrossTerm(row, columns, kImpossible, target,
-                      [&](auto v) HWY_ATTR { return hn::Sub(v, max_v); });
+    if (target.scanned) {
+      cross = CrossTerm(row, columns, kImpossible, target,
+                        [&](auto v) HWY_ATTR { return hn::Sub(v, max_v); });
+    }
+    *loss = target.total * log_sum + cross;
   }
   const double log_sum_exp = log_sum + double{max};
   *loss += options.z_loss * log_sum_exp * log_sum_exp;
@@ -215,8 +325,8 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
     return stream ? StoreGradient<true>(gradient, columns, value)
                   : StoreGradient<false>(gradient, columns, value);
   }
-  const auto factor = hn::Set(
-      d, static_cast<T>(scale * (target.total + pull) / (sum * unit)));
+  const auto factor =
+      hn::Set(d, static_cast<T>(scale * (target.total + pull) / (sum * unit)));
   const double hot_exp = double{scratch[hot]} / unit;
   const double others = row[hot] < max ? sum - hot_exp : rest;
   const auto hot_slope =
