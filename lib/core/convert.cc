@@ -1,13 +1,16 @@
 #include "lib/core/convert.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 
 #include "lib/core/violation.h"
+#include "lib/kernels/half.h"
 
 namespace lossd {
 namespace {
@@ -77,42 +80,51 @@ uint32_t BitsRoundedToOdd(double number) {
   return bits | 1;
 }
 
-// Drops the last `dropped` bits of a number, to nearest even.
-constexpr uint32_t DropBits(uint32_t bits, unsigned dropped) {
-  const uint32_t half = (uint32_t{1} << (dropped - 1)) - 1;
-  return (bits + half + (bits >> dropped & 1)) >> dropped;
-}
-
-struct ToBfloat16 {
+// The code of a float in a half type.
+template <Dtype kHalf>
+struct ToHalf {
   using Stored = uint16_t;
   static uint16_t Round(double number) {
-    if (std::isnan(number)) return 0x7fc0;
-    return static_cast<uint16_t>(DropBits(BitsRoundedToOdd(number), 16));
+    const auto odd = std::bit_cast<float>(BitsRoundedToOdd(number));
+    uint16_t code = 0;
+    FloatToHalf(kHalf, &odd, 1, &code);
+    return code;
   }
-  static bool IsFinite(uint16_t stored) { return (stored & 0x7f80) != 0x7f80; }
+  static bool IsFinite(uint16_t stored) {
+    constexpr uint16_t kInfinity = kHalf == Dtype::kFloat16 ? 0x7c00 : 0x7f80;
+    return (stored & kInfinity) != kInfinity;
+  }
 };
 
-struct ToFloat16 {
-  using Stored = uint16_t;
-  static uint16_t Round(double number) {
-    if (std::isnan(number)) return 0x7e00;
-    const uint32_t bits = BitsRoundedToOdd(number);
-    const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
-    const uint32_t size = bits & 0x7fffffff;
-    // 65520 is halfway to what would be the next number.
-    if (size >= 0x477ff000) return sign | 0x7c00;
-    if (size < 0x38800000) {
-      // Subnormal: counted in units of 2^-24. Adding 2^-1 to a float leaves
-      // that many bits, rounded by the processor.
-      const float shifted = std::bit_cast<float>(size) + 0.5f;
-      return sign |
-             static_cast<uint16_t>(std::bit_cast<uint32_t>(shifted) & 0x7fff);
+// Floats to a half type, in runs that stay in the cache.
+template <Dtype kHalf>
+size_t ConvertToHalf(const float* elements, size_t count, bool finite_only,
+                     std::byte* out) {
+  constexpr size_t kRun = 64;
+  std::array<uint16_t, kRun> codes;
+  const auto in_runs = [&](auto use) {
+    for (size_t i = 0; i < count; i += kRun) {
+      const size_t size = std::min(kRun, count - i);
+      FloatToHalf(kHalf, elements + i, size, codes.data());
+      const size_t used = use(i, size);
+      if (used < size) return i + used;
     }
-    // The exponent's bias goes from 127 to 15.
-    return sign | static_cast<uint16_t>(DropBits(size - 0x38000000, 13));
+    return count;
+  };
+  if (finite_only) {
+    const size_t finite = in_runs([&](size_t, size_t size) {
+      const auto bad = std::find_if_not(codes.begin(), codes.begin() + size,
+                                        ToHalf<kHalf>::IsFinite);
+      return static_cast<size_t>(bad - codes.begin());
+    });
+    if (finite < count) return finite;
   }
-  static bool IsFinite(uint16_t stored) { return (stored & 0x7c00) != 0x7c00; }
-};
+  return in_runs([&](size_t i, size_t size) {
+    std::memcpy(out + i * sizeof(uint16_t), codes.data(),
+                size * sizeof(uint16_t));
+    return size;
+  });
+}
 
 template <class To, class T>
 size_t ConvertTo(const T* elements, size_t count, bool finite_only,
@@ -128,31 +140,29 @@ size_t ConvertTo(const T* elements, size_t count, bool finite_only,
   return count;
 }
 
-float OfBfloat16(uint16_t bits) {
-  return std::bit_cast<float>(uint32_t{bits} << 16);
-}
-
-float OfFloat16(uint16_t bits) {
-  constexpr int kMantissaBits = 10;
-  const int exponent = bits >> kMantissaBits & 31;
-  const int mantissa = bits & 1023;
-  const float sign = bits >> 15 ? -1.0f : 1.0f;
-  if (exponent == 31) {
-    return mantissa == 0 ? sign * std::numeric_limits<float>::infinity()
-                         : std::numeric_limits<float>::quiet_NaN();
+// The codes of a half type as floats, in runs that stay in the cache.
+template <class T>
+void ConvertFromHalf(Dtype dtype, const std::byte* source, size_t count,
+                     T* out) {
+  constexpr size_t kRun = 64;
+  std::array<uint16_t, kRun> codes;
+  std::array<float, kRun> floats;
+  for (size_t i = 0; i < count; i += kRun) {
+    const size_t size = std::min(kRun, count - i);
+    std::memcpy(codes.data(), source + i * sizeof(uint16_t),
+                size * sizeof(uint16_t));
+    HalfToFloat(dtype, codes.data(), size, floats.data());
+    for (size_t k = 0; k < size; ++k) out[i + k] = static_cast<T>(floats[k]);
   }
-  // Subnormals have the exponent of the smallest normal number.
-  const int whole = exponent == 0 ? mantissa : mantissa + 1024;
-  return sign *
-         std::ldexp(static_cast<float>(whole), std::max(exponent, 1) - 25);
 }
 
-template <float (*kOfBits)(uint16_t), class T>
-void ConvertFromHalf(const std::byte* source, size_t count, T* out) {
-  for (size_t i = 0; i < count; ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, source + i * sizeof(bits), sizeof(bits));
-    out[i] = static_cast<T>(kOfBits(bits));
+template <Dtype kHalf, class T>
+size_t ConvertToAnyHalf(const T* elements, size_t count, bool finite_only,
+                        std::byte* out) {
+  if constexpr (std::is_same_v<T, float>) {
+    return ConvertToHalf<kHalf>(elements, count, finite_only, out);
+  } else {
+    return ConvertTo<ToHalf<kHalf>>(elements, count, finite_only, out);
   }
 }
 
@@ -175,6 +185,15 @@ const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
     if (count > 0) std::memcpy(scratch, source, count * sizeof(T));
     return scratch;
   }
+  if constexpr (std::is_same_v<T, float>) {
+    const bool half =
+        tensor.dtype == Dtype::kFloat16 || tensor.dtype == Dtype::kBfloat16;
+    if (half && IsAligned(source, sizeof(uint16_t))) {
+      HalfToFloat(tensor.dtype, reinterpret_cast<const uint16_t*>(source),
+                  count, scratch);
+      return scratch;
+    }
+  }
   switch (tensor.dtype) {
     case Dtype::kFloat32:
       ConvertFrom<float>(source, count, scratch);
@@ -192,10 +211,8 @@ const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
       ConvertFrom<uint8_t>(source, count, scratch);
       break;
     case Dtype::kFloat16:
-      ConvertFromHalf<OfFloat16>(source, count, scratch);
-      break;
     case Dtype::kBfloat16:
-      ConvertFromHalf<OfBfloat16>(source, count, scratch);
+      ConvertFromHalf(tensor.dtype, source, count, scratch);
       break;
     case Dtype::kUnspecified:
       break;  // CheckTensor lets none through.
@@ -257,9 +274,11 @@ size_t WriteElements(std::span<std::byte> destination, Dtype dtype,
     case Dtype::kFloat32:
       return ConvertTo<ToFloat32>(elements, count, finite_only, place);
     case Dtype::kFloat16:
-      return ConvertTo<ToFloat16>(elements, count, finite_only, place);
+      return ConvertToAnyHalf<Dtype::kFloat16>(elements, count, finite_only,
+                                               place);
     case Dtype::kBfloat16:
-      return ConvertTo<ToBfloat16>(elements, count, finite_only, place);
+      return ConvertToAnyHalf<Dtype::kBfloat16>(elements, count, finite_only,
+                                                place);
     default:
       return ConvertTo<ToFloat64>(elements, count, finite_only, place);
   }

@@ -182,8 +182,12 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
         problem_.in_place() || !block
             ? own.data()
             : OutputElements(output.data, output.dtype, begin, own.data());
+    // What is still to be converted or moved is read again.
+    if (k == 0) {
+      args.stream = output.data.size() >= kStreamedBytes &&
+                    args.gradients[0] != own.data();
+    }
   }
-  args.stream = problem_.gradients[0].data.size() >= kStreamedBytes;
   const bool row_losses = !problem_.row_losses.empty() && block;
   if (row_losses) args.values = memory.values;
   const bool diagnostics = diagnostics_.wanted() && block;

@@ -166,6 +166,9 @@ void RowwisePass::Run(size_t begin, size_t count, size_t block) {
     figures.resize(count * problem_.traits().diagnostics.size());
     args.diagnostics = figures.data();
   }
+  // What is still to be converted or moved is read again.
+  args.stream = problem_.gradients[0].data.size() >= kStreamedBytes &&
+                args.gradients[0] != memory.gradients[0]->data();
   const RowwiseOutcome outcome = RunKernel(kernel_, args);
   size_t refused = outcome.refused;
   // What the kernel saw, before predictions are overwritten.

@@ -17,6 +17,7 @@
 #include "hwy/highway.h"
 #include "lib/kernels/clipped_probabilities-inl.h"
 #include "lib/kernels/cross_entropy-inl.h"
+#include "lib/kernels/few_classes-inl.h"
 #include "lib/kernels/logits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,12 +28,12 @@ namespace {
 template <class T>
 HWY_INLINE bool RunRow(const CrossEntropyOptions& options, const T* row,
                        size_t columns, const RowTarget<T>& target, double scale,
-                       double sum_tolerance, T* gradient, T* scratch,
-                       double* loss, int64_t* clipped) {
+                       double sum_tolerance, T* gradient, bool stream,
+                       T* scratch, double* loss, int64_t* clipped) {
   switch (options.prediction_kind) {
     case PredictionKind::kLogits:
-      return LogitsRow(options, row, columns, target, scale, gradient, scratch,
-                       loss);
+      return LogitsRow(options, row, columns, target, scale, gradient, stream,
+                       scratch, loss);
     case PredictionKind::kProbabilities:
       if constexpr (std::is_same_v<T, double>) {
         return options.semantics == Semantics::kStrict
@@ -60,27 +61,51 @@ class Rows {
         args_(args),
         columns_(args.columns),
         room_((columns_ + kSumLanes - 1) / kSumLanes * kSumLanes),
-        memory_(ScratchUse::kKernel, 5 * room_) {}
+        memory_(ScratchUse::kKernel, 5 * room_),
+        outcome_{args.rows, 0} {}
 
   HWY_INLINE RowwiseOutcome Run() {
-    RowwiseOutcome outcome{args_.rows, 0};
-    for (size_t i = 0; i < args_.rows; ++i) {
-      T* const gradient =
-          args_.gradients[0] ? args_.gradients[0] + i * columns_ : nullptr;
-      args_.row_losses[i] = 0;
-      if (!args_.active[i]) {
-        if (gradient) std::fill_n(gradient, columns_, T{0});
-        continue;
+    if (HasFewClasses(options_, args_)) {
+      if (args_.labels != nullptr) {
+        RunGroups<true>();
+      } else {
+        RunGroups<false>();
       }
-      if (!RunOne(i, gradient, &outcome.clipped) &&
-          outcome.refused == args_.rows) {
-        outcome.refused = i;
-      }
+    } else {
+      for (size_t i = 0; i < args_.rows; ++i) RunAny(i);
     }
-    return outcome;
+    if (args_.stream) hwy::FlushStream();
+    if (args_.diagnostics != nullptr) Diagnose();
+    return outcome_;
   }
 
  private:
+  // Few classes, many rows at once.
+  template <bool kLabels>
+  HWY_INLINE void RunGroups() {
+    FewClassesEngine<kLabels, T>(args_).Run([this](size_t i) HWY_ATTR {
+      // What has no finite result, the kernel of single rows propagates.
+      if (args_.propagate) {
+        RunAny(i);
+      } else {
+        Refuse(i);
+      }
+    });
+  }
+
+  HWY_INLINE void RunAny(size_t i) {
+    T* const gradient =
+        args_.gradients[0] ? args_.gradients[0] + i * columns_ : nullptr;
+    args_.row_losses[i] = 0;
+    if (args_.active[i]) {
+      if (!RunOne(i, gradient)) Refuse(i);
+    } else if (gradient) {
+      std::fill_n(gradient, columns_, T{0});
+    }
+  }
+
+  void Refuse(size_t i) { outcome_.refused = std::min(outcome_.refused, i); }
+
   T* Memory(size_t nth) const { return memory_.data() + nth * room_; }
 
   PlainTarget<T> Plain(size_t i, int64_t label) const {
@@ -105,29 +130,21 @@ class Rows {
                          RowTargetScratch<T>{Memory(1), Memory(2)}, target);
   }
 
-  HWY_INLINE bool RunOne(size_t i, T* gradient, int64_t* clipped) {
+  HWY_INLINE bool RunOne(size_t i, T* gradient) {
     // Read once: a caller that shares memory may change it after the check.
     const int64_t label = args_.labels ? args_.labels[i] : 0;
     if (label < 0 || static_cast<uint64_t>(label) >= columns_) return false;
     const PlainTarget<T> plain = Plain(i, label);
     RowTarget<T> target;
     if (!Prepare(plain, &target)) return false;
-    const T* row = args_.predictions + i * columns_;
-    const bool transformed =
-        options_.logit_softcap != 0 || options_.temperature != 1;
-    if constexpr (std::is_same_v<T, double>) {
-      if (transformed) {
-        TransformLogits(options_.logit_softcap, options_.temperature, row,
-                        columns_, Memory(3), Memory(4));
-        row = Memory(3);
-      }
-    }
+    const T* const row = Transformed(i);
     double* const loss = args_.row_losses + i;
     const double scale = options_.factor * args_.scales[i];
-    bool allowed = RunRow(options_, row, columns_, target, scale,
-                          ProbabilitySumTolerance(args_.half_predictions),
-                          gradient, Memory(0), loss, clipped);
-    if (transformed && gradient != nullptr) {
+    bool allowed =
+        RunRow(options_, row, columns_, target, scale,
+               ProbabilitySumTolerance(args_.half_predictions), gradient,
+               args_.stream, Memory(0), loss, &outcome_.clipped);
+    if (transforms() && gradient != nullptr) {
       for (size_t k = 0; k < columns_; ++k) gradient[k] *= Memory(4)[k];
     }
     *loss *= options_.factor;
@@ -138,19 +155,41 @@ class Rows {
       }
       allowed = true;
     }
-    if (args_.diagnostics != nullptr && allowed) Diagnose(i, row, plain);
     return allowed;
   }
 
-  HWY_INLINE void Diagnose(size_t i, const T* row,
-                           const PlainTarget<T>& plain) {
-    double* const figures = args_.diagnostics + i;
-    figures[0] = IsRight(row, columns_, plain);
-    if (options_.prediction_kind != PredictionKind::kLogits) return;
-    const SoftmaxFigures softmax = FiguresOfSoftmax(row, columns_, plain);
-    figures[args_.rows] = softmax.entropy;
-    figures[2 * args_.rows] = softmax.surprisal;
-    figures[3 * args_.rows] = softmax.target_probability;
+  bool transforms() const {
+    return options_.logit_softcap != 0 || options_.temperature != 1;
+  }
+
+  // The logits that the loss is of; their derivatives are in Memory(4).
+  HWY_INLINE const T* Transformed(size_t i) const {
+    const T* const row = args_.predictions + i * columns_;
+    if constexpr (std::is_same_v<T, double>) {
+      if (transforms()) {
+        TransformLogits(options_.logit_softcap, options_.temperature, row,
+                        columns_, Memory(3), Memory(4));
+        return Memory(3);
+      }
+    }
+    return row;
+  }
+
+  HWY_INLINE void Diagnose() const {
+    for (size_t i = 0; i < args_.rows; ++i) {
+      double* const figures = args_.diagnostics + i;
+      const int64_t label = args_.labels ? args_.labels[i] : 0;
+      const bool known = label >= 0 && static_cast<uint64_t>(label) < columns_;
+      if (!args_.active[i] || !known) continue;
+      const PlainTarget<T> plain = Plain(i, label);
+      const T* const row = Transformed(i);
+      figures[0] = IsRight(row, columns_, plain);
+      if (options_.prediction_kind != PredictionKind::kLogits) continue;
+      const SoftmaxFigures softmax = FiguresOfSoftmax(row, columns_, plain);
+      figures[args_.rows] = softmax.entropy;
+      figures[2 * args_.rows] = softmax.surprisal;
+      figures[3 * args_.rows] = softmax.target_probability;
+    }
   }
 
   const CrossEntropyOptions& options_;
@@ -159,6 +198,7 @@ class Rows {
   // Elements of a row, rounded up to whole chunks.
   const size_t room_;
   const Scratch<T> memory_;
+  RowwiseOutcome outcome_;
 };
 
 RowwiseOutcome RunFloat(const CrossEntropyOptions& options,

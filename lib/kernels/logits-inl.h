@@ -99,6 +99,7 @@ HWY_INLINE SoftmaxFigures FiguresOfSoftmax(const T* row, size_t columns,
   const ChunkTag<T> d;
   const T max = *std::max_element(row, row + columns);
   const auto max_v = hn::Set(d, max);
+  const ExpBelow<T> exp_below(max);
   LaneAccumulator sum;
   LaneAccumulator products;
   for (size_t i = 0; i < columns; i += kSumLanes) {
@@ -106,17 +107,19 @@ HWY_INLINE SoftmaxFigures FiguresOfSoftmax(const T* row, size_t columns,
                          -std::numeric_limits<T>::infinity());
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
       const auto x = chunk.Get(lane);
-      const auto exp = ExpOfDifference(d, x, max_v);
+      const auto exp = exp_below(d, x);
       sum.Add<T>(exp, lane);
       const auto product = hn::Mul(exp, hn::Sub(x, max_v));
       products.Add<T>(hn::IfThenElseZero(hn::Gt(exp, hn::Zero(d)), product),
                       lane);
     }
   }
-  const double total = sum.Sum();
+  // What the exponentials have been multiplied by.
+  const double unit = exp_below.unit();
+  const double total = sum.Sum() / unit;
   const double log_total = LogOfPositive(total);
   SoftmaxFigures figures;
-  figures.entropy = log_total - products.Sum() / total;
+  figures.entropy = log_total - products.Sum() / unit / total;
   target.ForEach([&](size_t k, T mass) {
     const double below = double{row[k]} - double{max};
     figures.surprisal += double{mass} * (log_total - below);

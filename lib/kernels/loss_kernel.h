@@ -197,6 +197,8 @@ struct RowwiseArgs {
   // rows x columns each: of the predictions and of the differentiable extras;
   // null where not wanted. Rows that do not count become +0.
   std::array<T*, kMaxGradients> gradients{};
+  // As in ElementwiseArgs.
+  bool stream = false;
   // Losses of the rows without weights; 0 for rows that do not count.
   double* row_losses = nullptr;
   // Diagnostic d of row i goes to [d * rows + i], 0 for rows that do not count;

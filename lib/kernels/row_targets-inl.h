@@ -34,6 +34,9 @@ struct RowTarget {
   double total = 0;
   // The only class with mass, if the row is one-hot; its mass is `total`.
   size_t hot = kNotHot;
+  // False: `tau` is what the caller sent; neither checked nor added up, which
+  // the kernel of logits does on its way.
+  bool scanned = true;
 };
 
 // Room for what RowTarget points to.
@@ -169,6 +172,12 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
     std::fill_n(scratch.tau, columns, T{0});
     scratch.tau[label] = static_cast<T>(mass);
     *target = {scratch.tau, nullptr, mass, label};
+    return true;
+  }
+  if (row != nullptr && !smooth && class_weights == nullptr &&
+      !options.log_targets &&
+      options.prediction_kind == PredictionKind::kLogits) {
+    *target = {.tau = row, .scanned = false};
     return true;
   }
   if (row == nullptr) {

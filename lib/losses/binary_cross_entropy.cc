@@ -93,7 +93,7 @@ struct LogitsFunctor : Terms<T> {
     // log1p(e^-|x|) is what softplus of x and of -x have in common, and
     // e^-|x| / (1 + e^-|x|) the smaller of sigmoid of x and of -x.
     const V exp = ExpUpToOne(d, hn::Neg(hn::Abs(logit)));
-    const V log = Log1pOfPositive(d, exp);
+    const V log = Log1pOfUnit(d, exp);
     const V larger = hn::Div(one, hn::Add(one, exp));
     const V smaller = hn::Mul(exp, larger);
     const auto above = hn::Ge(logit, zero);
