@@ -11,14 +11,21 @@
 #include "lib/kernels/loss_kernel.h"
 #include "lib/losses/binary_cross_entropy.h"
 #include "lib/losses/categorical_cross_entropy.h"
+#include "lib/losses/categorical_hinge.h"
 #include "lib/losses/hinge.h"
+#include "lib/losses/hinge_embedding.h"
 #include "lib/losses/huber.h"
 #include "lib/losses/kullback_leibler_divergence.h"
+#include "lib/losses/margin_ranking.h"
 #include "lib/losses/mean_absolute_error.h"
 #include "lib/losses/mean_squared_error.h"
 #include "lib/losses/mean_squared_logarithmic_error.h"
+#include "lib/losses/multi_margin.h"
+#include "lib/losses/multiclass_hinge.h"
 #include "lib/losses/options.h"
+#include "lib/losses/soft_margin.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
+#include "lib/losses/squared_hinge.h"
 
 namespace lossd {
 
@@ -93,7 +100,9 @@ struct LossList {
 using AllLosses =
     LossList<MeanSquaredError, MeanSquaredLogarithmicError, MeanAbsoluteError,
              Huber, BinaryCrossEntropy, Hinge, CategoricalCrossEntropy,
-             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence>;
+             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence,
+             SquaredHinge, CategoricalHinge, MultiMargin, MulticlassHinge,
+             SoftMargin, MarginRanking, HingeEmbedding>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;

@@ -138,6 +138,7 @@ TEST_P(ReductionTest, WeightTwoIsTheRowTwiceAndWeightZeroIsNoRow) {
   for (size_t k = 0; k < 6; ++k) {
     twice.predictions[12 + k] = once.predictions[k];
     if (!once.targets.empty()) twice.targets[12 + k] = once.targets[k];
+    for (Extra& extra : twice.extras) extra.numbers[12 + k] = extra.numbers[k];
   }
   if (!once.labels.empty()) twice.labels[2] = once.labels[0];
   twice.sample_weights = {};
