@@ -12,6 +12,7 @@
 #include "lib/losses/binary_cross_entropy.h"
 #include "lib/losses/categorical_cross_entropy.h"
 #include "lib/losses/categorical_hinge.h"
+#include "lib/losses/focal.h"
 #include "lib/losses/hinge.h"
 #include "lib/losses/hinge_embedding.h"
 #include "lib/losses/huber.h"
@@ -102,7 +103,7 @@ using AllLosses =
              Huber, BinaryCrossEntropy, Hinge, CategoricalCrossEntropy,
              SparseCategoricalCrossEntropy, KullbackLeiblerDivergence,
              SquaredHinge, CategoricalHinge, MultiMargin, MulticlassHinge,
-             SoftMargin, MarginRanking, HingeEmbedding>;
+             SoftMargin, Focal, MarginRanking, HingeEmbedding>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;

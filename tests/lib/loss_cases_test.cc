@@ -47,6 +47,7 @@ TEST(RegistryTest, NamesAreTheFullOnes) {
                                           "multi_margin",
                                           "multiclass_hinge",
                                           "soft_margin",
+                                          "focal",
                                           "margin_ranking",
                                           "hinge_embedding"};
   EXPECT_EQ(names, expected);

@@ -9,6 +9,7 @@
 
 namespace lossd::test {
 
+void AddFocalCases(std::vector<LossCase>& cases);
 void AddMarginCases(std::vector<LossCase>& cases);
 
 }  // namespace lossd::test

@@ -355,6 +355,7 @@ const std::vector<LossCase>& LossCases() {
     AddSparse(*all);
     AddDivergence(*all);
     AddMarginCases(*all);
+    AddFocalCases(*all);
     return all;
   }();
   return cases;
