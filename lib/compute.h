@@ -32,7 +32,8 @@ namespace lossd {
 // Which loss, and how it is reduced.
 struct LossSpec {
   LossParams params;
-  // Unset: kMean; with kPytorch and class_weights beside labels kWeightedMean.
+  // Unset: kMean; with kPytorch and class_weights beside labels kWeightedMean,
+  // except for multi_margin.
   std::optional<Reduction> reduction;
   // Divisor of kMean instead of the number of rows that count; finite and > 0.
   // Refused with any other reduction.

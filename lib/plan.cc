@@ -365,7 +365,8 @@ absl::Status PlanOutputs(const Outputs& outputs, Problem* problem) {
 
 Reduction DefaultReduction(const LossSpec& spec, const Problem& problem) {
   return spec.semantics == Semantics::kPytorch && !problem.column.empty() &&
-                 problem.traits().targets == TargetsRole::kLabels
+                 problem.traits().targets == TargetsRole::kLabels &&
+                 !problem.traits().plain_mean
              ? Reduction::kWeightedMean
              : Reduction::kMean;
 }

@@ -9,6 +9,7 @@
 #include "lib/core/scratch.h"
 #include "lib/core/sum.h"
 #include "lib/core/violation.h"
+#include "lib/kernels/labels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/kernels/cross_entropy.cc"
@@ -310,13 +311,7 @@ std::optional<Offence> Explain(const CrossEntropyOptions& options,
                                const RowView& row) {
   const Row predictions = row.predictions;
   const size_t columns = predictions.size();
-  if (row.label &&
-      (*row.label < 0 || static_cast<uint64_t>(*row.label) >= columns)) {
-    return Offence{
-        Offence::Tensor::kTargets, 0, "label " + std::to_string(*row.label),
-        "0 to " + std::to_string(columns - 1) + " for " +
-            std::to_string(columns) + " classes: labels are 0-based"};
-  }
+  if (auto offence = ExplainLabel(row)) return offence;
   if (!row.indices.empty()) {
     if (auto offence = ExplainIndices(row)) return offence;
   } else if (auto offence = ExplainTargets(options, row.targets)) {

@@ -105,6 +105,8 @@ struct LossTraits {
   bool one_of_extras = false;
   // Targets may be weights of the classes of the extra input target_indices.
   bool indexed_targets = false;
+  // Class weights beside labels do not make PyTorch's mean a weighted one.
+  bool plain_mean = false;
 };
 
 // Why an element is refused.

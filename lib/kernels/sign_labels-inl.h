@@ -16,13 +16,15 @@ namespace lossd {
 namespace HWY_NAMESPACE {
 
 // How targets are read: as -1 and +1 or, with kZeroOne, as 0 and 1. Where
-// values propagate, others are computed with, and Keras reads a single 0 as -1.
+// values propagate, others are computed with; losses that are Keras' read a
+// single 0 as -1 then.
 template <class T>
 struct Labels {
-  Labels(LabelEncoding encoding, Semantics semantics)
+  Labels(LabelEncoding encoding, Semantics semantics, bool is_keras = true)
       : zero_one(encoding == LabelEncoding::kZeroOne),
         checked(semantics == Semantics::kStrict),
-        zero_is_minus(!zero_one && semantics == Semantics::kKeras) {}
+        zero_is_minus(is_keras && !zero_one && semantics == Semantics::kKeras) {
+  }
 
   // y.
   template <class D, class V = hn::Vec<D>>

@@ -1,14 +1,15 @@
 #include "lib/losses/binary_cross_entropy.h"
 
 #include "lib/core/dtype.h"
-#include "lib/core/violation.h"
 #include "lib/kernels/elementwise_dispatch.h"
+#include "lib/losses/binary_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/losses/binary_cross_entropy.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // Only after foreach_target.h:
 #include "hwy/highway.h"
+#include "lib/kernels/binary_targets-inl.h"
 #include "lib/kernels/elementwise-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -16,67 +17,27 @@ namespace lossd {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Smoothed targets, the factors of the two terms of value and slope, and what
-// all kinds of predictions share.
+// Smoothed targets with the weight of positive ones: the factors of the two
+// terms of value and slope.
 template <class T>
-struct Terms : ElementwiseFunctor {
-  static constexpr size_t kFigures = 3;
-
+struct Terms : BinaryTargets<T> {
   Terms(const BinaryCrossEntropyParams& params, Semantics semantics)
-      : keep(static_cast<T>(1 - params.label_smoothing)),
-        shift(static_cast<T>(params.label_smoothing / 2)),
+      : BinaryTargets<T>(params.label_smoothing, semantics),
         pos_weight(static_cast<T>(params.pos_weight.value_or(1))),
-        epsilon(static_cast<T>(params.epsilon)),
-        checked(semantics == Semantics::kStrict) {}
-
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE V Smooth(D d, V target) const {
-    return hn::Add(hn::Mul(hn::Set(d, keep), target), hn::Set(d, shift));
-  }
+        epsilon(static_cast<T>(params.epsilon)) {}
 
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V Positive(D d, const Operands<V>& in) const {
     return hn::Mul(hn::Mul(hn::Set(d, pos_weight), in.column),
-                   Smooth(d, in.target));
+                   this->Smooth(d, in.target));
   }
 
-  // Not 1 - label, which loses digits of a small smoothing.
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V Negative(D d, const Operands<V>& in) const {
-    return Smooth(d, hn::Sub(hn::Set(d, 1), in.target));
+    return this->SmoothRest(d, in.target);
   }
 
-  // NaN where the target is outside [0, 1], else the value.
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE V Checked(D d, V target, V value) const {
-    if (!checked) return value;
-    return hn::IfThenElse(IsProbability(d, target), value, NotANumber(d));
-  }
-
-  // The right side of 1/2, the probability of the target, and whether the
-  // probability is rounded to 0 or 1 in float32.
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE void Figures(D d, V target, V probability,
-                          FullResult<V>& result) const {
-    const V zero = hn::Zero(d);
-    const V one = hn::Set(d, 1);
-    const V half = hn::Set(d, T{0.5});
-    const auto yes = hn::Gt(target, half);
-    const auto said = hn::Gt(probability, half);
-    const auto wrong =
-        hn::Xor(hn::VecFromMask(d, yes), hn::VecFromMask(d, said));
-    result.figures[0] = hn::IfThenZeroElse(hn::MaskFromVec(wrong), one);
-    const V rest = hn::Sub(one, probability);
-    result.figures[1] = hn::Add(hn::Mul(target, probability),
-                                hn::Mul(hn::Sub(one, target), rest));
-    // 1 - q of a float is 2^-24 or more, or 0.
-    const V tiny = hn::Set(d, T{0x1p-25});
-    result.figures[2] = hn::IfThenElseZero(
-        hn::Or(hn::Le(probability, zero), hn::Le(rest, tiny)), one);
-  }
-
-  T keep, shift, pos_weight, epsilon;
-  bool checked;
+  T pos_weight, epsilon;
 };
 
 template <class T>
@@ -86,30 +47,18 @@ struct LogitsFunctor : Terms<T> {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE FullResult<V> operator()(D d, const Operands<V>& in) const {
     const V logit = in.prediction;
-    const V zero = hn::Zero(d);
-    const V one = hn::Set(d, 1);
     const V positive = this->Positive(d, in);
     const V negative = this->Negative(d, in);
-    // log1p(e^-|x|) is what softplus of x and of -x have in common, and
-    // e^-|x| / (1 + e^-|x|) the smaller of sigmoid of x and of -x.
-    const V exp = ExpUpToOne(d, hn::Neg(hn::Abs(logit)));
-    const V log = Log1pOfUnit(d, exp);
-    const V larger = hn::Div(one, hn::Add(one, exp));
-    const V smaller = hn::Mul(exp, larger);
-    const auto above = hn::Ge(logit, zero);
-    const V softplus = hn::Add(hn::Max(logit, zero), log);
-    const V softplus_of_minus = hn::Add(hn::Max(hn::Neg(logit), zero), log);
-    const V sigmoid = hn::IfThenElse(above, larger, smaller);
-    const V sigmoid_of_minus = hn::IfThenElse(above, smaller, larger);
-    V value = hn::Add(hn::Mul(positive, softplus_of_minus),
-                      hn::Mul(negative, softplus));
+    const Logistic<V> x(d, logit);
+    V value = hn::Add(hn::Mul(positive, x.softplus_of_minus),
+                      hn::Mul(negative, x.softplus));
     // The difference of a logit with itself is NaN unless it is finite.
     if (this->checked) value = hn::Add(value, hn::Sub(logit, logit));
     FullResult<V> result;
     result.value = this->Checked(d, in.target, value);
-    result.slope = hn::Sub(hn::Mul(negative, sigmoid),
-                           hn::Mul(positive, sigmoid_of_minus));
-    this->Figures(d, in.target, sigmoid, result);
+    result.slope = hn::Sub(hn::Mul(negative, x.sigmoid),
+                           hn::Mul(positive, x.sigmoid_of_minus));
+    this->Figures(d, in.target, x.sigmoid, result);
     return result;
   }
 };
@@ -125,19 +74,11 @@ struct ProbabilitiesFunctor : Terms<T> {
     const V positive = this->Positive(d, in);
     const V negative = this->Negative(d, in);
     const V rest = hn::Sub(hn::Set(d, 1), probability);
-    // -log(q), and -log(1 - q) as log1p(q / (1 - q)), which keeps the digits
-    // of a small q. A term whose factor is 0 is 0 even where its logarithm is
-    // not finite; with any other factor that makes the value infinite.
-    const V of_one = hn::Neg(LogOfPositive(d, probability));
-    const V of_zero = Log1pOfPositive(d, hn::Div(probability, rest));
+    // A term whose factor is 0 is 0 even where its logarithm is not finite;
+    // with any other factor that makes the value infinite.
+    const V value = Surprisal<V>(d, probability).Times(d, positive, negative);
     const auto has_one = hn::Gt(positive, zero);
     const auto has_zero = hn::Gt(negative, zero);
-    const V inf = Infinity(d);
-    const V term_one = hn::IfThenElse(hn::Gt(probability, zero), of_one, inf);
-    const V term_zero = hn::IfThenElse(hn::Gt(rest, zero), of_zero, inf);
-    const V value =
-        hn::Add(hn::IfThenElseZero(has_one, hn::Mul(positive, term_one)),
-                hn::IfThenElseZero(has_zero, hn::Mul(negative, term_zero)));
     FullResult<V> result;
     result.value = this->Checked(
         d, in.target,
@@ -244,29 +185,6 @@ namespace {
 
 LOSSD_ELEMENTWISE_DISPATCH(BinaryCrossEntropyParams)
 
-std::optional<Offence> Explain(const BinaryCrossEntropyParams& params,
-                               double prediction, double target) {
-  const bool probabilities =
-      params.prediction_kind == PredictionKind::kProbabilities;
-  if (probabilities && !(prediction >= 0 && prediction <= 1)) {
-    return Offence{Offence::Tensor::kPredictions, 0, NumberText(prediction),
-                   "probabilities in [0, 1]; these look like logits: set "
-                   "prediction_kind to LOGITS"};
-  }
-  if (!(target >= 0 && target <= 1)) {
-    return Offence{Offence::Tensor::kTargets, 0, NumberText(target),
-                   "in [0, 1]"};
-  }
-  if (probabilities && (prediction == 0 || prediction == 1)) {
-    return Offence{
-        Offence::Tensor::kPredictions, 0,
-        NumberText(prediction) + " where the target is " + NumberText(target),
-        "probabilities whose loss is finite; logits keep what "
-        "rounding to 0 or 1 loses"};
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 void BinaryCrossEntropy::Resolve(Semantics semantics, Params* params) {
@@ -291,10 +209,7 @@ LossKernel BinaryCrossEntropy::Kernel(const Params& params,
                          clips || !FitsFloat(params.pos_weight.value_or(1)),
                      .logits = logits},
           .engine = MakeKernel(params, semantics,
-                               [params](double prediction, double target,
-                                        std::span<const double>) {
-                                 return Explain(params, prediction, target);
-                               })};
+                               ExplainBinary(params.prediction_kind))};
 }
 
 }  // namespace lossd

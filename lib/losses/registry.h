@@ -11,21 +11,29 @@
 #include "lib/kernels/loss_kernel.h"
 #include "lib/losses/binary_cross_entropy.h"
 #include "lib/losses/categorical_cross_entropy.h"
+#include "lib/losses/categorical_hinge.h"
+#include "lib/losses/focal.h"
 #include "lib/losses/gaussian_kl.h"
 #include "lib/losses/gaussian_nll.h"
 #include "lib/losses/hinge.h"
+#include "lib/losses/hinge_embedding.h"
 #include "lib/losses/huber.h"
 #include "lib/losses/kullback_leibler_divergence.h"
 #include "lib/losses/log_cosh.h"
+#include "lib/losses/margin_ranking.h"
 #include "lib/losses/mean_absolute_error.h"
 #include "lib/losses/mean_absolute_percentage_error.h"
 #include "lib/losses/mean_squared_error.h"
 #include "lib/losses/mean_squared_logarithmic_error.h"
+#include "lib/losses/multi_margin.h"
+#include "lib/losses/multiclass_hinge.h"
 #include "lib/losses/options.h"
 #include "lib/losses/poisson.h"
 #include "lib/losses/quantile.h"
 #include "lib/losses/smooth_l1.h"
+#include "lib/losses/soft_margin.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
+#include "lib/losses/squared_hinge.h"
 
 namespace lossd {
 
@@ -102,7 +110,9 @@ using AllLosses =
              Huber, BinaryCrossEntropy, Hinge, CategoricalCrossEntropy,
              SparseCategoricalCrossEntropy, KullbackLeiblerDivergence, SmoothL1,
              LogCosh, MeanAbsolutePercentageError, Quantile, Poisson,
-             GaussianNll, GaussianKl>;
+             GaussianNll, GaussianKl, SquaredHinge, CategoricalHinge,
+             MultiMargin, MulticlassHinge, SoftMargin, Focal, MarginRanking,
+             HingeEmbedding>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;

@@ -1,19 +1,32 @@
 #include "lib/losses/sign_labels.h"
 
+#include <string>
+
 #include "lib/core/violation.h"
 
 namespace lossd {
+namespace {
 
-decltype(ElementwiseKernel::explain) ExplainLabels(LabelEncoding encoding) {
+decltype(ElementwiseKernel::explain) ExplainTwo(double negative,
+                                                std::string allowed) {
   return [=](double /*prediction*/, double target,
              std::span<const double> /*extras*/) -> std::optional<Offence> {
-    const bool zero_one = encoding == LabelEncoding::kZeroOne;
-    if (target == 1 || target == (zero_one ? 0 : -1)) return std::nullopt;
-    return Offence{Offence::Tensor::kTargets, 0, NumberText(target),
-                   zero_one ? "0 or 1"
-                            : "-1 or +1; for 0 and 1 set the option "
-                              "label_encoding to ZERO_ONE"};
+    if (target == 1 || target == negative) return std::nullopt;
+    return Offence{Offence::Tensor::kTargets, 0, NumberText(target), allowed};
   };
+}
+
+}  // namespace
+
+decltype(ElementwiseKernel::explain) ExplainLabels(LabelEncoding encoding) {
+  if (encoding == LabelEncoding::kZeroOne) return ExplainTwo(0, "0 or 1");
+  return ExplainTwo(-1,
+                    "-1 or +1; for 0 and 1 set the option label_encoding to "
+                    "ZERO_ONE");
+}
+
+decltype(ElementwiseKernel::explain) ExplainSigns() {
+  return ExplainTwo(-1, "-1 or +1");
 }
 
 }  // namespace lossd

@@ -9,6 +9,9 @@ namespace lossd {
 // The `explain` of losses whose targets are two classes as signs.
 decltype(ElementwiseKernel::explain) ExplainLabels(LabelEncoding encoding);
 
+// The same for losses that know only -1 and +1.
+decltype(ElementwiseKernel::explain) ExplainSigns();
+
 }  // namespace lossd
 
 #endif  // LOSSD_LIB_LOSSES_SIGN_LABELS_H_

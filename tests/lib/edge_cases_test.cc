@@ -218,6 +218,12 @@ class MaskedRowTest : public testing::TestWithParam<LossCase> {
       problem.predictions[i] = poison[k % 4];
       if (!problem.targets.empty()) problem.targets[i] = poison[(k + 1) % 4];
     }
+    for (Extra& extra : problem.extras) {
+      const size_t size = extra.numbers.size() / problem.rows();
+      for (size_t k = 0; k < size; ++k) {
+        extra.numbers[row * size + k] = poison[(k + 2) % 4];
+      }
+    }
     if (!problem.labels.empty()) problem.labels[row] = 1 << 30;
     for (Extra& extra : problem.extras) {
       const size_t size = extra.numbers.size() / problem.rows();

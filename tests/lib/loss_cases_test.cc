@@ -48,7 +48,31 @@ TEST(RegistryTest, NamesAreTheFullOnes) {
                                           "quantile",
                                           "poisson",
                                           "gaussian_nll",
-                                          "gaussian_kl"};
+                                          "gaussian_kl",
+                                          "squared_hinge",
+                                          "categorical_hinge",
+                                          "multi_margin",
+                                          "multiclass_hinge",
+                                          "soft_margin",
+                                          "focal",
+                                          "categorical_focal",
+                                          "nll",
+                                          "cosine",
+                                          "cosine_embedding",
+                                          "dice",
+                                          "tversky",
+                                          "triplet",
+                                          "margin_ranking",
+                                          "hinge_embedding",
+                                          "distillation_divergence",
+                                          "jensen_shannon_divergence",
+                                          "token_cross_entropy",
+                                          "importance_sampling",
+                                          "ppo",
+                                          "cispo",
+                                          "dro",
+                                          "k3_divergence",
+                                          "dpo"};
   EXPECT_EQ(names, expected);
 }
 

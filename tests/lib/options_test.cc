@@ -234,6 +234,9 @@ TEST(DtypesTest, Float64TargetsOfFloat32PredictionsComputeInFloat64) {
     Problem problem = Sample(row, {20, 9}, Dtype::kFloat64);
     if (!problem.labels.empty()) continue;
     for (double& p : problem.predictions) p = static_cast<float>(p);
+    for (Extra& extra : problem.extras) {
+      for (double& number : extra.numbers) number = static_cast<float>(number);
+    }
     const absl::StatusOr<Answer> mixed =
         Solve(problem, {.dtype = Dtype::kFloat32,
                         .target_dtype = Dtype::kFloat64,

@@ -10,6 +10,8 @@
 namespace lossd::test {
 
 void AddRegressionCases(std::vector<LossCase>& cases);
+void AddFocalCases(std::vector<LossCase>& cases);
+void AddMarginCases(std::vector<LossCase>& cases);
 
 }  // namespace lossd::test
 

@@ -355,6 +355,8 @@ const std::vector<LossCase>& LossCases() {
     AddSparse(*all);
     AddDivergence(*all);
     AddRegressionCases(*all);
+    AddMarginCases(*all);
+    AddFocalCases(*all);
     return all;
   }();
   return cases;
