@@ -18,8 +18,9 @@ import torch
 
 DOUBLE = 1e-12
 SINGLE = 2.0**-23
-# Below 2^-126 the numbers of float32 are this far apart.
-SMALLEST = 2.0**-149
+# Below 2^-126 the numbers of float32 are 2^-149 apart; an exponential that was
+# rounded to one of them is multiplied by a weight of at most 4, twice.
+SMALLEST = 8 * 2.0**-149
 
 
 @dataclasses.dataclass
@@ -212,6 +213,8 @@ def native_of(problem):
     x, leaves = inputs_of(problem)
     if weighted:
         x.weight = torch.tensor(problem.sample_weights)
+    if _divides_by_no_weight(problem, x):
+        return None
     value = row.torch(x, problem.o, reduction)
     upstream = torch.ones(())
     if problem.upstream_gradient is not None:
@@ -227,6 +230,15 @@ def native_of(problem):
     return loss, rows, {name: leaf.grad.numpy() if leaf.grad is not None else
                         numpy.zeros(leaf.shape)
                         for name, leaf in leaves.items()}
+
+
+def _divides_by_no_weight(problem, x):
+    """Rows count, but their classes have weight 0: the proto promises gradient
+    0, PyTorch has NaN."""
+    counts = torch.tensor(problem.counts)
+    return bool(in_force(problem) == "WEIGHTED_MEAN" and
+                x.class_weights is not None and counts.any() and
+                not problem.row.class_weight(x, problem.o)[counts].any())
 
 
 def native_slack(problem):
