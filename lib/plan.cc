@@ -40,18 +40,11 @@ absl::Status CheckNormalizer(const LossSpec& spec, Reduction reduction) {
   return absl::OkStatus();
 }
 
-// The loss with what the semantics decides of it.
 absl::Status PlanLoss(const LossSpec& spec, Problem* problem) {
-  LossParams params = spec.params;
-  AllLosses::Resolve(spec.semantics, &params);
-  LOSSD_RETURN_IF_ERROR(AllLosses::Find(params).validate(params));
+  absl::StatusOr<LossKernel> kernel = KernelOf(spec);
+  if (!kernel.ok()) return kernel.status();
+  problem->kernel = *std::move(kernel);
   problem->semantics = spec.semantics;
-  problem->kernel = AllLosses::Find(params).kernel(params, spec.semantics);
-  LossTraits& traits = problem->kernel.traits;
-  if (spec.semantics == Semantics::kPytorch && problem->rowwise() == nullptr &&
-      !traits.sum_of_elements) {
-    traits.layout = RowLayout::kElements;
-  }
   return absl::OkStatus();
 }
 
@@ -373,6 +366,18 @@ Reduction DefaultReduction(const LossSpec& spec, const Problem& problem) {
 }
 
 }  // namespace
+
+absl::StatusOr<LossKernel> KernelOf(const LossSpec& spec) {
+  LossParams params = spec.params;
+  AllLosses::Resolve(spec.semantics, &params);
+  LOSSD_RETURN_IF_ERROR(AllLosses::Find(params).validate(params));
+  LossKernel kernel = AllLosses::Find(params).kernel(params, spec.semantics);
+  if (spec.semantics == Semantics::kPytorch && !kernel.traits.sum_of_elements &&
+      std::holds_alternative<ElementwiseKernel>(kernel.engine)) {
+    kernel.traits.layout = RowLayout::kElements;
+  }
+  return kernel;
+}
 
 absl::StatusOr<Problem> PlanProblem(const LossSpec& spec, const Inputs& inputs,
                                     const Outputs& outputs) {

@@ -1,46 +1,168 @@
-// Half types are read exactly.
+// Conversions to and from the half types, against arithmetic, for every code.
 
 #include "lib/core/convert.h"
 
-#include <bit>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/half.h"
+#include "tests/support/random.h"
 
 namespace lossd::test {
 namespace {
 
-double Read(Dtype dtype, uint16_t bits) {
-  return ReadElement(
-      {dtype, {}, std::as_bytes(std::span<const uint16_t>(&bits, 1))}, 0);
-}
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-TEST(ConvertTest, Float16) {
-  EXPECT_EQ(Read(Dtype::kFloat16, 0x0000), 0);
-  EXPECT_TRUE(std::signbit(Read(Dtype::kFloat16, 0x8000)));
-  EXPECT_EQ(Read(Dtype::kFloat16, 0x0001), 0x1p-24);
-  EXPECT_EQ(Read(Dtype::kFloat16, 0x83FF), -1023 * 0x1p-24);
-  EXPECT_EQ(Read(Dtype::kFloat16, 0x0400), 0x1p-14);
-  EXPECT_EQ(Read(Dtype::kFloat16, 0x3C01), 1 + 0x1p-10);
-  EXPECT_EQ(Read(Dtype::kFloat16, 0xFBFF), -65504);
-  EXPECT_EQ(Read(Dtype::kFloat16, 0x7C00), HUGE_VAL);
-  EXPECT_EQ(Read(Dtype::kFloat16, 0xFC00), -HUGE_VAL);
-  EXPECT_TRUE(std::isnan(Read(Dtype::kFloat16, 0x7C01)));
-}
+class HalfTypeTest : public testing::TestWithParam<Dtype> {
+ protected:
+  // All codes, in order.
+  static const std::vector<uint16_t>& Codes() {
+    static const auto& codes = *[] {
+      auto* all = new std::vector<uint16_t>;
+      for (int code = 0; code < 0x10000; ++code) {
+        all->push_back(static_cast<uint16_t>(code));
+      }
+      return all;
+    }();
+    return codes;
+  }
 
-// Every bfloat16 is the upper half of a float.
-TEST(ConvertTest, Bfloat16) {
-  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
-    const auto expected = double{std::bit_cast<float>(bits << 16)};
-    const double got = Read(Dtype::kBfloat16, static_cast<uint16_t>(bits));
+  // What is stored of these numbers.
+  template <class T>
+  static std::vector<uint16_t> Store(const std::vector<T>& numbers) {
+    std::vector<uint16_t> codes(numbers.size());
+    const auto bytes = std::as_writable_bytes(std::span(codes));
+    EXPECT_EQ(WriteElements(bytes, GetParam(), 0, numbers.data(),
+                            numbers.size(), false),
+              numbers.size());
+    return codes;
+  }
+
+  template <class T>
+  static void ExpectRounded(const std::vector<T>& numbers) {
+    const std::vector<uint16_t> codes = Store(numbers);
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      const auto number = static_cast<double>(numbers[i]);
+      const double rounded = RoundToHalf(GetParam(), number);
+      ASSERT_EQ(codes[i], HalfCode(GetParam(), rounded)) << number;
+    }
+  }
+};
+
+template <class T>
+void ExpectRead(Dtype dtype, const std::vector<uint16_t>& codes) {
+  std::vector<T> scratch(codes.size());
+  const T* numbers =
+      ReadElements<T>({dtype, {}, std::as_bytes(std::span(codes))}, 0,
+                      codes.size(), scratch.data());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const double expected = HalfNumber(dtype, codes[i]);
     if (std::isnan(expected)) {
-      EXPECT_TRUE(std::isnan(got)) << bits;
+      ASSERT_TRUE(std::isnan(numbers[i])) << codes[i];
     } else {
-      EXPECT_EQ(got, expected) << bits;
+      ASSERT_EQ(static_cast<double>(numbers[i]), expected) << codes[i];
+      ASSERT_EQ(std::signbit(numbers[i]), std::signbit(expected)) << codes[i];
     }
   }
 }
+
+TEST_P(HalfTypeTest, EveryCodeIsReadExactly) {
+  ExpectRead<float>(GetParam(), Codes());
+  ExpectRead<double>(GetParam(), Codes());
+}
+
+// Runs of every length up to some vectors, beginning anywhere.
+TEST_P(HalfTypeTest, TailsAreReadAndWritten) {
+  for (size_t count = 0; count <= 70; ++count) {
+    for (const size_t begin : {size_t{0}, size_t{1}, size_t{3}}) {
+      std::vector<uint16_t> codes(
+          Codes().begin() + 0x3b00,
+          Codes().begin() + 0x3b00 + static_cast<ptrdiff_t>(begin + count));
+      std::vector<float> scratch(count);
+      const float* numbers =
+          ReadElements<float>({GetParam(), {}, std::as_bytes(std::span(codes))},
+                              begin, count, scratch.data());
+      std::vector<uint16_t> back(begin + count + 1, 0xabcd);
+      WriteElements(std::as_writable_bytes(std::span(back)), GetParam(), begin,
+                    numbers, count);
+      EXPECT_EQ(back.back(), 0xabcd);
+      for (size_t i = 0; i < count; ++i) {
+        ASSERT_EQ(back[begin + i], codes[begin + i]) << count;
+      }
+    }
+  }
+}
+
+// Every number of the type, what lies half way to the next, and what lies just
+// beside that.
+TEST_P(HalfTypeTest, WritingRoundsToNearestEven) {
+  std::vector<float> floats;
+  std::vector<double> doubles;
+  for (const uint16_t code : Codes()) {
+    const double number = HalfNumber(GetParam(), code);
+    const double next = HalfNumber(GetParam(), static_cast<uint16_t>(code + 1));
+    if (!std::isfinite(number) || !std::isfinite(next)) continue;
+    const double middle = (number + next) / 2;
+    for (const double x : {number, middle}) {
+      doubles.insert(doubles.end(), {x, std::nextafter(x, kInfinity),
+                                     std::nextafter(x, -kInfinity)});
+      const auto narrow = static_cast<float>(x);
+      constexpr auto kUp = std::numeric_limits<float>::infinity();
+      floats.insert(floats.end(), {narrow, std::nextafter(narrow, kUp),
+                                   std::nextafter(narrow, -kUp)});
+    }
+  }
+  ExpectRounded(floats);
+  ExpectRounded(doubles);
+}
+
+TEST_P(HalfTypeTest, WritingRoundsAnyNumber) {
+  Random random(1);
+  std::vector<float> floats;
+  std::vector<double> doubles;
+  for (int i = 0; i < 300000; ++i) {
+    doubles.push_back(random.Sign() * random.LogUniform(1e-45, 1e39));
+    floats.push_back(
+        static_cast<float>(random.Sign() * random.LogUniform(1e-44, 3e38)));
+  }
+  ExpectRounded(floats);
+  ExpectRounded(doubles);
+}
+
+TEST_P(HalfTypeTest, LargestNumbers) {
+  const double largest = GetParam() == Dtype::kFloat16 ? 65504 : 0x1.fep127;
+  const double middle = GetParam() == Dtype::kFloat16 ? 65520 : 0x1.ffp127;
+  const std::vector<double> numbers = {
+      largest,   std::nextafter(middle, 0), middle, -middle, 1e300, kInfinity,
+      -kInfinity};
+  ExpectRounded(numbers);
+  EXPECT_EQ(Store(numbers)[1], HalfCode(GetParam(), largest));
+  EXPECT_EQ(Store(numbers)[2], HalfCode(GetParam(), kInfinity));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_TRUE(std::isnan(HalfNumber(GetParam(), Store<double>({nan})[0])));
+  EXPECT_TRUE(std::isnan(
+      HalfNumber(GetParam(), Store<float>({static_cast<float>(nan)})[0])));
+}
+
+// The first that does not fit is named, and nothing is stored.
+TEST_P(HalfTypeTest, WritingOnlyFiniteNumbers) {
+  std::array<uint16_t, 3> codes = {1, 2, 3};
+  const std::vector<double> numbers = {1, 1e300, 1e301};
+  EXPECT_EQ(WriteElements(std::as_writable_bytes(std::span(codes)), GetParam(),
+                          0, numbers.data(), numbers.size(), true),
+            1);
+  EXPECT_EQ(codes, (std::array<uint16_t, 3>{1, 2, 3}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, HalfTypeTest,
+                         testing::Values(Dtype::kFloat16, Dtype::kBfloat16),
+                         [](const auto& type) {
+                           return std::string(NameOf(type.param));
+                         });
 
 }  // namespace
 }  // namespace lossd::test

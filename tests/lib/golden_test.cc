@@ -1,9 +1,12 @@
-// Every case of tests/golden/losses.json, value and gradient, in float64.
+// Every case of tests/golden/losses.json, value and gradients, in float64.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -39,14 +42,6 @@ std::vector<int64_t> ShapeOf(const Json& array) {
   return shape;
 }
 
-PredictionKind KindOf(const Json& options) {
-  const std::string name = options.at("prediction_kind").get<std::string>();
-  if (name == "LOGITS") return PredictionKind::kLogits;
-  if (name == "PROBABILITIES") return PredictionKind::kProbabilities;
-  if (name == "LOG_PROBABILITIES") return PredictionKind::kLogProbabilities;
-  return PredictionKind::kUnspecified;
-}
-
 Reduction ReductionOf(const std::string& name) {
   if (name == "SUM") return Reduction::kSum;
   if (name == "WEIGHTED_MEAN") return Reduction::kWeightedMean;
@@ -54,75 +49,92 @@ Reduction ReductionOf(const std::string& name) {
   return Reduction::kMean;
 }
 
-// Sets the members of `params` that `options` has.
-void SetOptions(const Json& options, auto& params) {
-  size_t set = 0;
-  if constexpr (requires { params.delta; }) {
-    params.delta = options.value("delta", params.delta);
-    set += options.count("delta");
-  }
-  if constexpr (requires { params.prediction_kind; }) {
-    params.prediction_kind = KindOf(options);
-    ++set;
-  }
-  if constexpr (requires { params.label_smoothing; }) {
-    params.label_smoothing =
-        options.value("label_smoothing", params.label_smoothing);
-    set += options.count("label_smoothing");
-  }
-  if constexpr (requires { params.pos_weight; }) {
-    if (options.contains("pos_weight")) {
-      params.pos_weight = options.at("pos_weight").get<double>();
-      ++set;
-    }
-  }
-  if constexpr (requires { params.z_loss; }) {
-    params.z_loss = options.value("z_loss", params.z_loss);
-    set += options.count("z_loss");
-  }
-  if constexpr (requires { params.ignore_index; }) {
-    if (options.contains("ignore_index")) {
-      params.ignore_index = options.at("ignore_index").get<int64_t>();
-      ++set;
-    }
-  }
-  if constexpr (requires { params.label_encoding; }) {
-    EXPECT_EQ(options.at("label_encoding"), "PLUS_MINUS_ONE");
-    ++set;
-  }
-  EXPECT_EQ(set, options.size()) << "options unknown to this test: " << options;
+Semantics SemanticsOf(const std::string& name) {
+  if (name == "PYTORCH") return Semantics::kPytorch;
+  if (name == "KERAS") return Semantics::kKeras;
+  EXPECT_EQ(name, "STRICT");
+  return Semantics::kStrict;
 }
 
-// The alternative of `params` whose loss has this name, with default options.
-template <size_t index = 0>
-LossParams ParamsNamed(const std::string& name) {
-  if constexpr (index == AllLosses::kTable.size()) {
+// Sets the options that `json` has, and counts them.
+class OptionReader {
+ public:
+  OptionReader(const Json& json, size_t* count) : json_(json), count_(count) {}
+
+  template <class T>
+  void operator()(std::string_view name, T& option, const auto& allowed) const {
+    const auto value = json_.find(std::string(name));
+    if (value == json_.end()) return;
+    ++*count_;
+    Read(*value, option, allowed);
+  }
+
+ private:
+  template <class T>
+  static void Read(const Json& value, T& option, const auto&) {
+    option = value.get<T>();
+  }
+  template <class T>
+  static void Read(const Json& value, std::optional<T>& option, const auto&) {
+    option = value.get<T>();
+  }
+  // Enums by their names, among the members that the loss allows.
+  template <class Option, class Enum, size_t n>
+  static void Read(const Json& value, Option& option,
+                   const std::array<Enum, n>& allowed) {
+    const auto member = std::ranges::find_if(allowed, [&](Enum candidate) {
+      return NameOf(candidate) == value.get<std::string>();
+    });
+    ASSERT_NE(member, allowed.end()) << value;
+    option = *member;
+  }
+
+  const Json& json_;
+  size_t* count_;
+};
+
+LossParams ParamsOf(const std::string& name, const Json& options) {
+  const auto entry =
+      std::ranges::find(AllLosses::kTable, name, &AllLosses::Entry::name);
+  if (entry == AllLosses::kTable.end()) {
     ADD_FAILURE() << "no loss " << name;
     return {};
-  } else if (AllLosses::kTable[index].name == name) {
-    return LossParams(std::in_place_index<index>);
-  } else {
-    return ParamsNamed<index + 1>(name);
   }
+  LossParams params = entry->defaults();
+  size_t count = 0;
+  std::visit(
+      [&](auto& typed) {
+        typed.VisitOptions(typed, OptionReader(options, &count));
+      },
+      params);
+  EXPECT_EQ(count, options.size()) << "unknown options in " << options;
+  return params;
 }
 
 Problem ProblemOf(const Json& golden) {
   Problem problem;
-  problem.spec.params = ParamsNamed(golden.at("loss").get<std::string>());
-  std::visit([&](auto& params) { SetOptions(golden.at("options"), params); },
-             problem.spec.params);
+  problem.spec.params =
+      ParamsOf(golden.at("loss").get<std::string>(), golden.at("options"));
+  problem.spec.semantics = SemanticsOf(golden.value("semantics", "STRICT"));
   problem.spec.reduction =
       ReductionOf(golden.at("reduction").get<std::string>());
   problem.shape = ShapeOf(golden.at("predictions"));
   problem.predictions = NumbersAt(golden, "predictions");
-  if (std::holds_alternative<SparseCategoricalCrossEntropyParams>(
-          problem.spec.params)) {
+  if (problem.traits().targets == TargetsRole::kLabels) {
     problem.labels = golden.at("targets").get<std::vector<int64_t>>();
   } else {
     problem.targets = NumbersAt(golden, "targets");
   }
+  for (const double index : NumbersAt(golden, "target_indices")) {
+    problem.target_indices.push_back(static_cast<int64_t>(index));
+  }
   problem.sample_weights = NumbersAt(golden, "sample_weights");
   problem.class_weights = NumbersAt(golden, "class_weights");
+  const Json extras = golden.value("extra_inputs", Json::object());
+  for (const auto& [name, numbers] : extras.items()) {
+    problem.extras.push_back({name, {}});
+    AppendNumbers(numbers, problem.extras.back().numbers);
+  }
   return problem;
 }
 
@@ -136,21 +148,34 @@ const Json& GoldenCases() {
 
 class GoldenTest : public testing::TestWithParam<Json> {};
 
+void ExpectNear(double got, double expected) {
+  EXPECT_LE(std::abs(got - expected), 1e-12 * std::max(1.0, std::abs(expected)))
+      << got << " instead of " << expected;
+}
+
+void ExpectGradient(const std::vector<double>& got, const Json& expected) {
+  std::vector<double> numbers;
+  AppendNumbers(expected, numbers);
+  ASSERT_EQ(got.size(), numbers.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    SCOPED_TRACE(i);
+    ExpectNear(got[i], numbers[i]);
+  }
+}
+
 TEST_P(GoldenTest, LossAndGradientAreTheWorkedOnes) {
   const Json& golden = GetParam();
   const absl::StatusOr<Answer> answer = Solve(ProblemOf(golden));
   ASSERT_THAT(answer, IsOk());
-  const auto expect_near = [](double got, double expected) {
-    EXPECT_LE(std::abs(got - expected),
-              1e-12 * std::max(1.0, std::abs(expected)))
-        << got << " instead of " << expected;
-  };
-  expect_near(answer->result.loss, golden.at("expected_loss").get<double>());
-  const std::vector<double> gradient = NumbersAt(golden, "expected_gradient");
-  ASSERT_EQ(answer->gradient.size(), gradient.size());
-  for (size_t i = 0; i < gradient.size(); ++i) {
-    SCOPED_TRACE(i);
-    expect_near(answer->gradient[i], gradient[i]);
+  ExpectNear(answer->result.loss, golden.at("expected_loss").get<double>());
+  const Json extras = golden.value("expected_extra_gradients", Json::object());
+  ASSERT_TRUE(golden.contains("expected_gradient") || !extras.empty());
+  if (golden.contains("expected_gradient")) {
+    ExpectGradient(answer->gradient, golden.at("expected_gradient"));
+  }
+  for (const auto& [name, expected] : extras.items()) {
+    ASSERT_TRUE(answer->extra_gradients.contains(name)) << name;
+    ExpectGradient(answer->extra_gradients.at(name), expected);
   }
 }
 

@@ -79,8 +79,8 @@ class AsyncClient(AsyncLossMethods):
         return self._server
 
     async def compute(self, loss: str, predictions: ArrayLike,
-                      targets: ArrayLike, *, timeout: float | None = None,
-                      **keywords: Any) -> Result:
+                      targets: ArrayLike | None = None, *,
+                      timeout: float | None = None, **keywords: Any) -> Result:
         """As Client.compute."""
         outcome, = await self.compute_batch(
             [Call(loss, predictions, targets, **keywords)], timeout=timeout)

@@ -18,18 +18,17 @@ Array = Any
 _DTYPES = {
     "float32": tensor_pb2.DTYPE_FLOAT32,
     "float64": tensor_pb2.DTYPE_FLOAT64,
+    "float16": tensor_pb2.DTYPE_FLOAT16,
+    "bfloat16": tensor_pb2.DTYPE_BFLOAT16,
     "int32": tensor_pb2.DTYPE_INT32,
     "int64": tensor_pb2.DTYPE_INT64,
     "bool": tensor_pb2.DTYPE_BOOL,
 }
 _NAMES = {number: name for name, number in _DTYPES.items()}
 
-# Sent as a wider type that holds every value of theirs. Half types compute in
-# float32 anyway.
-_WIDENED = {
-    "float16": "float32", "bfloat16": "float32", "int8": "int32",
-    "uint8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64",
-}
+# Sent as a wider type that holds every value of theirs.
+_WIDENED = {"int8": "int32", "uint8": "int32", "int16": "int32",
+            "uint16": "int32", "uint32": "int64"}
 
 
 class Sent(NamedTuple):
@@ -55,11 +54,14 @@ def is_torch(value: ArrayLike) -> bool:
 
 
 def _of_torch(tensor):
+    """The tensor as an array, and the name of its dtype."""
     tensor = tensor.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
-        # numpy has no such type.
-        tensor = tensor.float()
-    return tensor.numpy()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name == "bfloat16":
+        # numpy has no such type: its codes, then.
+        import torch
+        tensor = tensor.contiguous().view(torch.int16)
+    return tensor.numpy(), name
 
 
 def to_wire(value: ArrayLike, name: str, real: bool) -> Sent:
@@ -69,34 +71,50 @@ def to_wire(value: ArrayLike, name: str, real: bool) -> Sent:
     if isinstance(value, numpy.ma.MaskedArray):
         raise TypeError(f"{name}: got a masked array, allowed are arrays "
                         "without; hide rows with the keyword mask")
-    array = _of_torch(value) if is_torch(value) else numpy.asarray(value)
-    if real and array.dtype.kind in "iu":
+    if is_torch(value):
+        array, dtype = _of_torch(value)
+    else:
+        array = numpy.asarray(value)
+        dtype = array.dtype.name
+    if real and dtype.startswith(("int", "uint")):
         floats = array.astype("float64")
         if (floats.astype(array.dtype) == array).all():
-            array = floats
-    dtype = _WIDENED.get(array.dtype.name, array.dtype.name)
+            array, dtype = floats, "float64"
+    dtype = _WIDENED.get(dtype, dtype)
     if dtype not in _DTYPES:
-        raise TypeError(
-            f"{name}: got dtype {array.dtype}, allowed are "
-            f"{', '.join([*_DTYPES, *_WIDENED])}")
+        raise TypeError(f"{name}: got dtype {dtype}, allowed are "
+                        f"{', '.join([*_DTYPES, *_WIDENED])}")
     shape = array.shape
-    array = numpy.ascontiguousarray(array, numpy.dtype(dtype).newbyteorder("<"))
+    stored = array.dtype if dtype == "bfloat16" else numpy.dtype(dtype)
+    array = numpy.ascontiguousarray(array, stored.newbyteorder("<"))
     return Sent(_DTYPES[dtype], shape,
                 memoryview(array.reshape(-1).view(numpy.uint8)))
 
 
+def _of_bfloat16(data, like):
+    """Numbers of bfloat16 codes: in the type of `like`, if that is one of
+    theirs, else the float32 numbers that they are."""
+    codes = numpy.frombuffer(data, "<u2")
+    dtype = getattr(like, "dtype", None)
+    if getattr(dtype, "name", None) == "bfloat16":
+        return codes.copy().view(dtype)
+    return (codes.astype("<u4") << 16).view("<f4")
+
+
 def of_wire(dtype: int, shape: tuple[int, ...], data: memoryview,
-            like: ArrayLike, same_dtype: bool) -> Array:
+            like: ArrayLike) -> Array:
     """A tensor of the wire as the caller's own array: a torch tensor if `like`
-    is one, on its device; with `same_dtype` in the half type of `like`, if it
-    has one."""
-    array = numpy.frombuffer(data, _NAMES[dtype]).reshape(shape).copy()
+    is one, on its device. numpy has no bfloat16, so its numbers are float32
+    unless `like` is an array of a type of that name."""
     if is_torch(like):
         import torch
-        tensor = torch.from_numpy(array)
-        narrow = same_dtype and like.dtype in (torch.float16, torch.bfloat16)
-        return tensor.to(like.device, like.dtype if narrow else None)
-    wanted = getattr(like, "dtype", None)
-    if same_dtype and str(wanted) in ("float16", "bfloat16"):
-        return array.astype(wanted)
-    return array
+        if _NAMES[dtype] == "bfloat16":
+            codes = numpy.frombuffer(data, "<i2").copy()
+            tensor = torch.from_numpy(codes).view(torch.bfloat16)
+        else:
+            tensor = torch.from_numpy(
+                numpy.frombuffer(data, _NAMES[dtype]).copy())
+        return tensor.reshape(shape).to(like.device)
+    if _NAMES[dtype] == "bfloat16":
+        return _of_bfloat16(data, like).reshape(shape)
+    return numpy.frombuffer(data, _NAMES[dtype]).reshape(shape).copy()

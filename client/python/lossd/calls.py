@@ -76,7 +76,8 @@ class Call:
             sample_weights, mask, reduction, normalizer, upstream_gradient,
             semantics; outputs, any of "gradient", "row_losses" and
             "diagnostics" (only the gradient, if left out); gradient_dtype,
-            "float32" or "float64" (that of the predictions, if left out).
+            "float32", "float64", "float16" or "bfloat16" (that of the
+            predictions, if left out).
 
     Raises:
         TypeError: unknown keyword, or an array that cannot be sent.
@@ -108,9 +109,11 @@ class Call:
             raise _one_of("loss", loss, _FULL_NAMES)
         name = _FULL_NAMES[loss]
         options = _MEMBERS[name].message_type.fields_by_name
-        extra_inputs = {one.name for one in _info(_MEMBERS[name]).inputs
+        # Whether integers stand for real numbers there.
+        extra_inputs = {one.name: "float32" in one.dtypes
+                        for one in _info(_MEMBERS[name]).inputs
                         if one.name != "targets"}
-        check_keywords(name, given, _COMMON | set(options) | extra_inputs)
+        check_keywords(name, given, _COMMON | set(options) | set(extra_inputs))
         message = getattr(self._message.loss, name)
         message.SetInParent()
         for keyword in given.keys() - _COMMON:
@@ -118,7 +121,8 @@ class Call:
             is_array = getattr(value, "ndim", int(isinstance(value, list))) > 0
             if keyword not in options or (is_array and
                                           keyword in extra_inputs):
-                self._extra_inputs[keyword] = arrays.to_wire(value, keyword, True)
+                self._extra_inputs[keyword] = arrays.to_wire(
+                    value, keyword, extra_inputs[keyword])
                 continue
             field = options[keyword]
             if field.enum_type:
@@ -192,7 +196,6 @@ class Batch:
         like = call.predictions
         if like is None:
             like = self._defaults.predictions
-        outputs = call.outputs or self._defaults.outputs or _DEFAULT_OUTPUTS
         gradient = tensors.get("gradient")
         row_losses = tensors.get("row_losses")
         name = result.loss_in_force.WhichOneof("kind")
@@ -202,12 +205,11 @@ class Batch:
             row_count=result.row_count, masked_count=result.masked_count,
             ignored_count=result.ignored_count,
             clipped_count=result.clipped_count,
-            gradient=gradient and arrays.of_wire(
-                *gradient, like, not outputs.gradient_dtype),
-            row_losses=row_losses and arrays.of_wire(*row_losses, like, False),
+            gradient=gradient and arrays.of_wire(*gradient, like),
+            row_losses=row_losses and arrays.of_wire(*row_losses, like),
             extra_gradients={
                 key: arrays.of_wire(tensor.dtype, tuple(tensor.shape),
-                                    memoryview(tensor.data), like, True)
+                                    memoryview(tensor.data), like)
                 for key, tensor in result.extra_gradients.items()},
             diagnostics=dict(result.diagnostics),
             warnings=tuple(result.warnings), loss_name=name,

@@ -121,8 +121,8 @@ class Client(LossMethods):
             self._server = connection.Server(self.target, info)
         return self._server
 
-    def compute(self, loss: str, predictions: ArrayLike, targets: ArrayLike,
-                *, timeout: float | None = None, **keywords: Any) -> Result:
+    def compute(self, loss: str, predictions: ArrayLike,
+                targets: ArrayLike | None = None, *, timeout: float | None = None, **keywords: Any) -> Result:
         """Computes one loss and returns all that lossd says of it.
 
         Args:

@@ -28,7 +28,8 @@ class Result:
     are torch tensors where the predictions are, else numpy arrays.
 
     Attributes:
-        loss: the loss; NaN with reduction NONE, 0 when no row counts.
+        loss: the loss; NaN with reduction NONE, 0 when no row counts (NaN for
+            means with semantics PYTORCH).
         loss_sum: sum over the rows that count of weight times row loss.
         weight_sum: sum over the rows that count of the weights.
         normalizer: the divisor: loss = loss_sum / normalizer.
@@ -40,7 +41,8 @@ class Result:
             shape and dtype; None if not asked for.
         row_losses: weight times loss of each row, float64; None if not asked
             for.
-        extra_gradients: gradients of extra inputs, by name.
+        extra_gradients: gradients of extra inputs that have one, by name; with
+            the gradient.
         diagnostics: figures by name.
         warnings: what looks wrong without being an error, for people.
         loss_name: the full name of the loss.

@@ -14,17 +14,20 @@ _CLASS_LOSSES = {"categorical_cross_entropy", "sparse_categorical_cross_entropy"
 
 
 class _Remote(torch.autograd.Function):
-    """Loss and gradient in one call: backward only scales what forward got."""
+    """Loss and gradients in one call: backward only scales what forward got.
+
+    Takes a function of whether gradients are wanted, then the predictions and
+    the extra inputs that may have a gradient.
+    """
 
     @staticmethod
-    def forward(ctx, predictions, compute):
-        wants_gradient = ctx.needs_input_grad[0]
-        result = compute(predictions,
-                         ("gradient",) if wants_gradient else ())
-        ctx.by_rows = result.reduction == "NONE"
-        if wants_gradient:
-            ctx.save_for_backward(result.gradient)
-        loss = (result.row_losses if ctx.by_rows
+    def forward(ctx, compute, names, predictions, *extras):
+        wanted = any(ctx.needs_input_grad)
+        result = compute(predictions, extras, ("gradient",) if wanted else ())
+        if wanted:
+            ctx.save_for_backward(result.gradient, *(
+                result.extra_gradients.get(name) for name in names))
+        loss = (result.row_losses if result.reduction == "NONE"
                 else torch.tensor(result.loss, dtype=torch.float64))
         return loss.to(predictions.device, predictions.dtype)
 
@@ -35,11 +38,12 @@ class _Remote(torch.autograd.Function):
             # constant.
             raise RuntimeError("lossd.torch.Loss can be differentiated once: "
                                "create_graph=True is not possible")
-        gradient, = ctx.saved_tensors
-        # Rows are all axes but the last; a vector has a row an element.
-        if ctx.by_rows and gradient.dim() > 1:
+        # A loss a row stands for the elements behind it.
+        while 0 < upstream.dim() < ctx.saved_tensors[0].dim():
             upstream = upstream.unsqueeze(-1)
-        return gradient * upstream, None
+        return None, None, *(gradient if gradient is None
+                             else gradient * upstream
+                             for gradient in ctx.saved_tensors)
 
 
 class Loss(torch.nn.Module):
@@ -54,9 +58,11 @@ class Loss(torch.nn.Module):
     has it too, equal to PyTorch's up to the rounding of PyTorch. For both
     cross-entropies the classes are axis 1 of predictions with more than two
     axes, as in torch.nn.CrossEntropyLoss. Other losses take the mean over the
-    last axis as a row's loss, also with reduction="none". Tensors of other
-    devices are copied to the CPU and back. It can be differentiated once, with
-    respect to the predictions.
+    last axis as a row's loss, also with reduction="none"; semantics="PYTORCH"
+    makes every element a row, as PyTorch does, and follows PyTorch in all else.
+    Tensors of other devices are copied to the CPU and back. It can be
+    differentiated once, with respect to the predictions and to the extra inputs
+    that have a gradient.
 
     Args:
         loss: full name or short name: "huber", "mse".
@@ -85,9 +91,11 @@ class Loss(torch.nn.Module):
         return ", ".join([f"{self.loss!r}", *(f"{name}={value!r}" for
                                               name, value in shown.items())])
 
-    def forward(self, predictions: torch.Tensor, targets: torch.Tensor,
+    def forward(self, predictions: torch.Tensor,
+                targets: torch.Tensor | None = None,
                 sample_weights: torch.Tensor | None = None,
-                mask: torch.Tensor | None = None) -> torch.Tensor:
+                mask: torch.Tensor | None = None,
+                **extra_inputs: torch.Tensor) -> torch.Tensor:
         """The loss: a scalar, or with reduction "none" one element a row.
 
         Args:
@@ -95,16 +103,20 @@ class Loss(torch.nn.Module):
             targets: as the loss says: see the method of lossd.Client.
             sample_weights: a weight for each row.
             mask: bool, which rows count.
+            extra_inputs: the further tensors of the loss, by name; gradients
+                flow back to those that have one.
         """
         if self.loss in _CLASS_LOSSES and predictions.dim() > 2:
             if targets.dim() == predictions.dim():
                 targets = targets.movedim(1, -1)
             predictions = predictions.movedim(1, -1)
+        names = tuple(extra_inputs)
 
-        def compute(values, outputs):
+        def compute(values, extras, outputs):
             return self.client.compute(
                 self.loss, values, targets, sample_weights=sample_weights,
                 mask=mask, reduction=self.reduction, outputs=outputs,
-                **self.keywords)
+                **dict(zip(names, extras)), **self.keywords)
 
-        return _Remote.apply(predictions, compute)
+        return _Remote.apply(compute, names, predictions,
+                             *extra_inputs.values())

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs client/python as its README says, and tests what was installed:
+# Installs client/python as its README says, and tests what was installed, also
+# in whole training runs:
 #
 #   run.sh LOSSD LIBRARY_CASES REPORT
 set -euo pipefail
@@ -14,4 +15,4 @@ install=$(sed -n '/^```sh$/,/^```$/{/^```/!p}' client/python/README.md)
 bash -euxc "$install"
 export PYTHONDONTWRITEBYTECODE=1
 build/venv/bin/python -m pytest -q -p no:cacheprovider --junitxml "$report" \
-  "$here"
+  "$here" tests/e2e

@@ -31,6 +31,8 @@ def test_every_loss_of_the_server_has_methods(client):
                 assert default is None
             elif isinstance(default, str):
                 assert default == expected
+            elif isinstance(default, bool):
+                assert str(default).lower() == expected
             else:
                 assert default == float(expected)
         for extra in info.inputs:

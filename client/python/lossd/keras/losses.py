@@ -1,12 +1,9 @@
 """Keras' losses by Keras' names, computed by lossd.
 
 A script changes its import, `from lossd.keras import losses`, and goes on:
-the constructors and calls are those of keras.losses. Where Keras and lossd's
-strict definition differ: predicted probabilities are clipped to
-[1e-7, 1 - 1e-7], with no gradient beyond, and hinge reads the label 0 as -1,
-as in Keras; msle of values at or below -1, NaN, shapes that do not match and
-probabilities that do not sum to 1 raise lossd.InvalidArgument, where Keras
-computes something.
+the constructors and calls are those of keras.losses, and so are the values:
+lossd computes with the semantics KERAS. Shapes that do not match and labels
+that are no class raise lossd.InvalidArgument, where Keras computes something.
 
 The values must exist when the loss is called: with the TensorFlow backend
 compile with run_eagerly=True. The PyTorch backend always has them; JAX traces
@@ -24,9 +21,6 @@ import keras
 import numpy
 
 from lossd.client import Client
-
-# As keras.config.epsilon() is, unless changed.
-_EPSILON = 1e-7
 
 _REDUCTIONS = {"sum_over_batch_size": "MEAN", "mean": "MEAN", "sum": "SUM",
                "mean_with_sample_weight": "WEIGHTED_MEAN", "none": "NONE",
@@ -104,13 +98,10 @@ class _Loss:
         return _to_rank(targets, predictions.ndim)
 
     def _compute(self, targets, predictions, sample_weight, mask):
-        values = predictions
         keywords = dict(self._options)
         if self._from_logits is not None:
             keywords["prediction_kind"] = ("LOGITS" if self._from_logits
                                            else "PROBABILITIES")
-            if not self._from_logits:
-                values = numpy.clip(predictions, _EPSILON, 1 - _EPSILON)
         rows = predictions.shape[:-1] or predictions.shape
         if sample_weight is not None:
             weights = _numbers(sample_weight)
@@ -121,10 +112,10 @@ class _Loss:
             keywords["mask"] = numpy.broadcast_to(
                 _to_rank(_numbers(mask), len(rows)), rows)
         result = _current_client().compute(
-            self._loss, values, self._targets(targets, predictions),
-            reduction=_REDUCTIONS[self.reduction], **keywords)
+            self._loss, predictions, self._targets(targets, predictions),
+            semantics="KERAS", reduction=_REDUCTIONS[self.reduction],
+            **keywords)
         loss, gradient = result.loss_and_gradient()
-        gradient[values != predictions] = 0
         return numpy.asarray(loss, predictions.dtype), gradient
 
 
@@ -161,10 +152,6 @@ class Hinge(_Loss):
     """keras.losses.Hinge: labels -1 and 1, or 0 and 1."""
 
     _loss = "hinge"
-
-    def _targets(self, targets, predictions):
-        targets = super()._targets(targets, predictions)
-        return numpy.where(targets == 0, -1, targets).astype(predictions.dtype)
 
 
 class BinaryCrossentropy(_Loss):

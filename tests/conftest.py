@@ -74,4 +74,4 @@ def socket_path(tmp_path):
 
 @pytest.fixture(scope="session")
 def repository():
-    return pathlib.Path(__file__).resolve().parents[3]
+    return pathlib.Path(__file__).resolve().parents[1]
