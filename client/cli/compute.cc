@@ -105,7 +105,11 @@ void SetTensors(const InputFiles& files, LossCall* call) {
 
 void PrintText(const ClientResult& result, const Array& gradient,
                const std::string& numerics_version, std::ostream& out) {
-  const std::string options = OptionsText(result.loss_in_force);
+  // Not every server may say what was in force.
+  const std::string options =
+      result.loss_in_force.kind_case() == v1::Loss::KIND_NOT_SET
+          ? ""
+          : OptionsText(result.loss_in_force);
   Table table({{""}, {""}});
   table.AddRow({"loss", NumberText(result.loss)});
   table.AddRow({"reduction", ShortName(result.reduction)});

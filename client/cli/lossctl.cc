@@ -94,6 +94,11 @@ int FailNoSubcommand(const Session& session,
     return Fail(session, kUsage,
                 absl::StrCat("no subcommand given, allowed: ", names));
   }
+  if (absl::StartsWith(words.front(), "-")) {
+    return Fail(session, kUsage,
+                absl::StrCat(words.front(),
+                             ": no flag of lossctl, see lossctl --help"));
+  }
   return Fail(session, kUsage,
               absl::StrCat("unknown subcommand '", words.front(),
                            "', allowed: ", names));

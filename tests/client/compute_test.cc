@@ -37,7 +37,7 @@ class ComputeTest : public ::testing::Test {
     return call;
   }
 
-  testing::FakeServer server_;
+  test::FakeServer server_;
   const std::vector<float> predictions_ = {1, 2, 3, 4, 5, 6};
   const std::vector<double> targets_ = {6, 5, 4, 3, 2, 1};
 };

@@ -17,7 +17,7 @@
 
 #include "lossd/v1/loss_service.grpc.pb.h"
 
-namespace lossd::testing {
+namespace lossd::test {
 
 // A folder of its own, deleted with everything in it.
 class TempDir {
@@ -129,6 +129,7 @@ class FakeServer final : public v1::LossService::Service {
     int64_t row_count = 1;
     for (const int64_t size : rows) row_count *= size;
     result->set_row_count(row_count);
+    if (item.has_loss()) *result->mutable_loss_in_force() = item.loss();
     const v1::Outputs& outputs = item.outputs();
     if (outputs.gradient()) {
       Count(0, elements, outputs.gradient_dtype(), result->mutable_gradient());
@@ -174,6 +175,6 @@ class FakeServer final : public v1::LossService::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
-}  // namespace lossd::testing
+}  // namespace lossd::test
 
 #endif  // LOSSD_TESTS_CLIENT_FAKE_SERVER_H_

@@ -60,7 +60,7 @@ TEST(LossctlTest, BadCommandLinesSayWhatIsWrong) {
   ExpectUsageError("--server nowhere paint --colour red",
                    "unknown subcommand 'paint'");
   ExpectUsageError("--colour red health", "--colour: no flag of health");
-  ExpectUsageError("--colour", "no subcommand given");
+  ExpectUsageError("--colour", "--colour: no flag of lossctl");
   ExpectUsageError("health info", "'info' is not expected");
   ExpectUsageError("health --colour red", "--colour: no flag of health");
   ExpectUsageError("health now", "'now' is not expected");
