@@ -17,7 +17,6 @@
 namespace lossd {
 namespace {
 
-constexpr auto kSmallFloats = {Dtype::kFloat32, Dtype::kFloat64};
 constexpr auto kFloats = {Dtype::kFloat32, Dtype::kFloat64, Dtype::kFloat16,
                           Dtype::kBfloat16};
 constexpr auto kNumbers = {Dtype::kFloat32,  Dtype::kFloat64, Dtype::kFloat16,
@@ -176,7 +175,7 @@ absl::Status CheckRows(std::string_view field, const TensorView& tensor,
 
 absl::Status PlanUpstream(const TensorView& upstream, Problem* problem) {
   const auto elements =
-      CheckTensor("upstream_gradient", upstream, kSmallFloats);
+      CheckTensor("upstream_gradient", upstream, kFloats);
   if (!elements.ok()) return elements.status();
   const bool single = upstream.shape.empty() ||
                       (upstream.shape.size() == 1 && upstream.shape[0] == 1);
@@ -210,7 +209,7 @@ absl::Status PlanColumn(const ColumnInput& input, const TensorView& tensor,
         {field, std::nullopt, "a tensor",
          absl::StrCat("nothing beside ", std::string(input.excluded_by))});
   }
-  const auto elements = CheckTensor(field, tensor, kSmallFloats);
+  const auto elements = CheckTensor(field, tensor, kFloats);
   if (!elements.ok()) return elements.status();
   const auto columns = static_cast<int64_t>(problem->last_axis);
   LOSSD_RETURN_IF_ERROR(

@@ -58,8 +58,10 @@ class Call {
   Call& operator=(const Call&) = delete;
 
   absl::Status Run(double tolerance) {
+    LossSpec spec;
+    spec.params = test_.params;
     const absl::StatusOr<LossResult> result =
-        Compute({.params = test_.params}, inputs_, outputs_, 1);
+        Compute(spec, inputs_, outputs_, 1);
     if (!result.ok()) {
       return absl::InternalError(absl::StrCat(
           "self-test of ", std::string(AllLosses::Find(test_.params).name),
