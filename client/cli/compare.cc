@@ -73,8 +73,9 @@ double TopShare(const Buffers& buffers) {
   return sum > 0 ? top_sum / sum : std::numeric_limits<double>::quiet_NaN();
 }
 
-// Asks for one candidate. A refusal of the tensors makes a row too; any other
-// status says nothing about the loss and is returned.
+// Asks for one candidate. A refusal of the tensors makes a row too, and so does
+// a loss that only newer servers have; any other status says nothing about the
+// loss and is returned.
 absl::StatusOr<Row> Ask(const Candidate& candidate, const InputFiles& files,
                         const Client& client) {
   const Array& predictions = *files.Find("predictions");
@@ -98,7 +99,8 @@ absl::StatusOr<Row> Ask(const Candidate& candidate, const InputFiles& files,
     row.result = *result;
     row.gradient_norm = EuclideanNorm(buffers.gradient);
     row.top_share = TopShare(buffers);
-  } else if (absl::IsInvalidArgument(result.status())) {
+  } else if (absl::IsInvalidArgument(result.status()) ||
+             absl::IsUnimplemented(result.status())) {
     row.why_not = files.Explain(result.status());
   } else {
     return result.status();

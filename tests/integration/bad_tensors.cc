@@ -228,7 +228,7 @@ std::vector<BadItem> BadLists() {
   for (const auto& [name, dtype, number, got] :
        {std::tuple("float16", v1::DTYPE_FLOAT16, 65520.0, "65520"),
         std::tuple("bfloat16", v1::DTYPE_BFLOAT16, -0x1.ffp127,
-                   "-3.3961775292304957e+38")}) {
+                   "-3.39617752923046e+38")}) {
     table.Add(
         std::string("number_too_large_for_") + name, GoodMse(),
         [dtype = dtype, number = number](Item item) {

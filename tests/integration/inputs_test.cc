@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -97,28 +98,31 @@ v1::Tensor InDtype(v1::Dtype dtype, const v1::Tensor& tensor) {
   return TensorOf(dtype, codes, shape);
 }
 
-// An input that a case does not have, for predictions [2, 3]: weights,
+// Gives the item an input that no case has, for predictions [2, 3]: weights,
 // variances and probabilities alike may be 1/2, and classes 0.
-v1::Tensor NewInput(const v1::InputInfo& input, const v1::LossItem& item) {
+void AddInput(const v1::InputInfo& input, v1::LossItem* item) {
+  v1::Tensor& tensor = (*item->mutable_extra_inputs())[input.name()];
+  if (input.shape() == "[rows, K]") {
+    const std::vector<int64_t> shape = {2, 2};
+    tensor = TensorOf(v1::DTYPE_INT64, std::vector<int64_t>(4), shape);
+    *item->mutable_targets() =
+        TensorOf(v1::DTYPE_FLOAT64, std::vector<double>(4, 0.25), shape);
+    return;
+  }
   std::vector<int64_t> shape = {2, 3};
   if (input.shape() == "[C]" || input.shape() == "[D]") shape = {3};
   if (input.shape() == "rows") shape = {2};
-  size_t count = 1;
-  for (const int64_t size : shape) count *= static_cast<size_t>(size);
-  // Top-k targets have the shape of their indices: K is 3 here.
-  EXPECT_EQ(item.targets().shape_size() == 2 || input.shape() != "[rows, K]",
-            true);
-  if (input.shape() == "[rows, K]") {
-    return TensorOf(v1::DTYPE_INT64, std::vector<int64_t>(count), shape);
-  }
-  return TensorOf(v1::DTYPE_FLOAT64, std::vector<double>(count, 0.5), shape);
+  tensor = TensorOf(
+      v1::DTYPE_FLOAT64,
+      std::vector<double>(
+          shape.size() == 1 ? static_cast<size_t>(shape[0]) : size_t{6}, 0.5),
+      shape);
 }
 
 // "float32" of DTYPE_FLOAT32.
 std::string DtypeText(v1::Dtype dtype) {
-  std::string text = v1::Dtype_Name(dtype).substr(sizeof("DTYPE_") - 1);
-  for (char& letter : text) letter = static_cast<char>(std::tolower(letter));
-  return text;
+  return absl::AsciiStrToLower(
+      v1::Dtype_Name(dtype).substr(sizeof("DTYPE_") - 1));
 }
 
 TEST_F(InputsTest, InputsTakeTheDtypesThatAreListedAndNoOthers) {
@@ -129,11 +133,10 @@ TEST_F(InputsTest, InputsTakeTheDtypesThatAreListedAndNoOthers) {
       if (!item.has_loss()) continue;
       v1::Tensor* tensor = item.mutable_targets();
       if (input.name() != "targets") {
-        auto& extras = *item.mutable_extra_inputs();
-        if (!extras.contains(input.name())) {
-          extras[input.name()] = NewInput(input, item);
+        if (!item.extra_inputs().contains(input.name())) {
+          AddInput(input, &item);
         }
-        tensor = &extras[input.name()];
+        tensor = &(*item.mutable_extra_inputs())[input.name()];
         ClearReplacedOption(input.name(), item.mutable_loss());
       }
       const v1::Tensor numbers = *tensor;

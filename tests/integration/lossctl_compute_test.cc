@@ -176,10 +176,10 @@ TEST_F(LossctlTest, ThereIsNoSingleValueOfNone) {
 }
 
 TEST_F(LossctlTest, WarningsArePrinted) {
-  const std::string line =
-      absl::StrCat("compute --loss cce --prediction_kind logits --predictions ",
-                   WriteFloats("p.npy", {2, 1}, {1, 2}), " --targets ",
-                   WriteFloats("t.npy", {2, 1}, {1, 1}));
+  std::ofstream(Path("t.csv")) << "0\n0\n";
+  const std::string line = absl::StrCat(
+      "compute --loss scce --prediction_kind logits --predictions ",
+      WriteFloats("p.npy", {2, 1}, {1, 2}), " --targets ", Path("t.csv"));
   EXPECT_THAT(Lossctl(line).out, HasSubstr("\nwarning: there is only one"));
   EXPECT_EQ(LossctlJson(line)["warnings"].size(), 1U);
 }

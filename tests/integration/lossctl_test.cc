@@ -123,7 +123,7 @@ TEST_F(LossctlTest, VerifyAgreesWithTheStoredCases) {
   const Json json = LossctlJson("verify --cases tests/data/cases.json");
   size_t quickstart = 0;
   for (const Json& entry : Json::parse(*ReadFile("tests/data/cases.json"))) {
-    quickstart += entry.value("quickstart", false) ? 1 : 0;
+    quickstart += entry.value("quickstart", false) ? 1U : 0U;
   }
   EXPECT_GT(quickstart, 0U);
   EXPECT_EQ(json["passed"], quickstart);

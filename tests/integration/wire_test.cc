@@ -38,7 +38,12 @@ class WireTest : public testing::TestWithParam<LossCase> {
     Problem problem = Sample(GetParam(), kShape, dtype);
     // Rows may be others than those of STRICT from here on.
     problem.spec.semantics = semantics;
-    return Variants(problem);
+    std::vector<Problem> variants = Variants(problem);
+    for (Problem& variant : variants) {
+      // A normalizer is one of means.
+      if (!variant.spec.reduction) variant.spec.reduction = Reduction::kMean;
+    }
+    return variants;
   }
 
   static inline const RunningServer* server_;

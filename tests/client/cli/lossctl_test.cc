@@ -14,6 +14,7 @@
 #include "client/cli/table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/client/fake_server.h"
 
 namespace lossd::cli {
 namespace {
@@ -225,6 +226,26 @@ TEST(LossctlTest, TheCommandOfChooseIsQuotedForTheShell) {
               HasSubstr(absl::StrCat(" --predictions '", ::testing::TempDir(),
                                      "/lossctl it'\\''s.npy' --targets "
                                      "tests/data/diabetes_targets.npy")));
+}
+
+// A server that is older than lossctl does not have every loss.
+TEST(CompareTest, LossesThatTheServerDoesNotHaveDoNotFit) {
+  test::FakeServer server;
+  server.edit = [&server](v1::ComputeResponse* response) {
+    if (server.requests().back().items(0).loss().has_huber()) return;
+    v1::LossResult* result = response->mutable_results(0);
+    result->Clear();
+    result->mutable_status()->set_code(12);
+    result->mutable_status()->set_message("not served");
+  };
+  const Outcome run = Lossctl(absl::StrCat(
+      "compare --format json --server ", server.target(), kFiles));
+  ASSERT_EQ(run.exit_code, kOk) << run.err;
+  const auto json = nlohmann::json::parse(run.out);
+  ASSERT_EQ(json["losses"].size(), 1U);
+  EXPECT_EQ(json["losses"][0]["name"], "huber");
+  EXPECT_EQ(json["misfits"].back().contains("why_not"), true);
+  EXPECT_THAT(run.out, HasSubstr("UNIMPLEMENTED: not served"));
 }
 
 TEST(TableTest, AlignsColumns) {
