@@ -29,4 +29,5 @@ endif()
 
 if(LOSSD_BUILD_TESTS)
   lossd_find_package(GTest "libgtest-dev and libgmock-dev" CONFIG)
+  lossd_find_package(benchmark libbenchmark-dev CONFIG)
 endif()

@@ -76,7 +76,7 @@ struct Inputs {
   // adds exactly +0 to every output, whatever it contains.
   std::optional<TensorView> mask;
   // Multiplies gradients only: shape [] or [1], or one a row with kNone;
-  // float32 or float64, finite.
+  // any float dtype, finite.
   std::optional<TensorView> upstream_gradient;
   // As the loss's header says: "class_weights" [C], "variance" of the shape of
   // the predictions; any float dtype. What the loss does not know is refused.

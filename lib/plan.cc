@@ -174,8 +174,7 @@ absl::Status CheckRows(std::string_view field, const TensorView& tensor,
 }
 
 absl::Status PlanUpstream(const TensorView& upstream, Problem* problem) {
-  const auto elements =
-      CheckTensor("upstream_gradient", upstream, kFloats);
+  const auto elements = CheckTensor("upstream_gradient", upstream, kFloats);
   if (!elements.ok()) return elements.status();
   const bool single = upstream.shape.empty() ||
                       (upstream.shape.size() == 1 && upstream.shape[0] == 1);
@@ -226,7 +225,10 @@ absl::Status PlanColumn(const ColumnInput& input, const TensorView& tensor,
                            AllowedText(input)});
     }
     all_zero &= number == 0;
-    problem->in_double |= !FitsFloat(number);
+    problem->in_double |=
+        !FitsFloat(number) ||
+        (input.exact &&
+         static_cast<double>(static_cast<float>(number)) != number);
     problem->column[k] = number;
   }
   if (!all_zero) return absl::OkStatus();
@@ -341,6 +343,10 @@ absl::Status PlanOutputs(const Outputs& outputs, Problem* problem) {
                                    problem->rows * sizeof(double)));
   problem->gradients[0] = {outputs.gradient, dtype};
   for (const NamedOutput& extra : outputs.extra_gradients) {
+    if (outputs.gradient.empty() && bytes > 0) {
+      return InvalidField({"outputs.gradient", std::nullopt, "nothing",
+                           "memory, beside that for extra gradients"});
+    }
     LOSSD_RETURN_IF_ERROR(CheckBytes(
         absl::StrCat("outputs.extra_gradients.", std::string(extra.name)),
         extra.data.size(), bytes));

@@ -190,6 +190,7 @@ absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss) {
     return DecodedLoss{TypedParams(*typed), "loss.named.options"};
   }
   const FieldDescriptor& member = *MemberOf(loss);
+  if (RegistryIndex(member) == AllLosses::kTable.size()) return NoLoss(loss);
   std::string path = absl::StrCat("loss.", member.name());
   const Message& options = loss.GetReflection()->GetMessage(loss, &member);
   LOSSD_RETURN_IF_ERROR(CheckKnown(options, path));

@@ -63,6 +63,7 @@ step tsan $checks/suite.sh tsan tsan tests_tsan
 step clang-tidy $checks/clang_tidy.py
 
 if $full; then
+  step slow $checks/suite.sh release slow lossd
   step "one definition rule" $checks/one_definition.sh
   step "asan of everything" $checks/suite.sh asan asan-full all
   step analyzer $checks/clang_tidy.py --analyzer

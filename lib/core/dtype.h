@@ -22,6 +22,11 @@ enum class Dtype : uint8_t {
 // Bytes of one element; 0 for kUnspecified.
 size_t SizeOf(Dtype dtype);
 
+// Of two bytes, with a significand of 8 or 11 bits.
+constexpr bool IsHalf(Dtype dtype) {
+  return dtype == Dtype::kFloat16 || dtype == Dtype::kBfloat16;
+}
+
 // "FLOAT32"; "UNSPECIFIED" for anything that is no dtype.
 std::string_view NameOf(Dtype dtype);
 

@@ -183,6 +183,7 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
             ? own.data()
             : OutputElements(output.data, output.dtype, begin, own.data());
   }
+  args.stream = problem_.gradients[0].data.size() >= kStreamedBytes;
   const bool row_losses = !problem_.row_losses.empty() && block;
   if (row_losses) args.values = memory.values;
   const bool diagnostics = diagnostics_.wanted() && block;

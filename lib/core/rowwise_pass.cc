@@ -109,6 +109,7 @@ void Load(const Problem& problem, size_t begin, const RowMemory<T>& memory,
   const size_t columns = problem.columns;
   args.columns = columns;
   args.propagate = problem.propagate();
+  args.half_predictions = IsHalf(problem.predictions.dtype);
   args.column = problem.column.empty() ? nullptr : problem.column.data();
   args.predictions = ReadElements(problem.predictions, begin * columns,
                                   count * columns, memory.predictions.data());
@@ -235,6 +236,7 @@ std::optional<FieldViolation> RowwisePass::Violation() {
   };
   RowView view;
   view.column = problem_.column;
+  view.half_predictions = IsHalf(problem_.predictions.dtype);
   view.predictions = read(problem_.predictions, columns);
   std::vector<int64_t> indices(
       problem_.target_indices ? problem_.targets_per_row : 0);

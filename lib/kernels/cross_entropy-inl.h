@@ -52,7 +52,8 @@ HWY_INLINE double CrossTerm(const T* predictions, size_t columns, T filler,
         difference = hn::Add(log_tau.Get(lane), difference);
       }
       const auto term = hn::Mul(mass, difference);
-      sum.Add<T>(hn::IfThenElseZero(hn::Ne(mass, hn::Zero(d)), term), lane);
+      // Not Ne, which is false for NaN.
+      sum.Add<T>(hn::IfThenZeroElse(hn::Eq(mass, hn::Zero(d)), term), lane);
     }
   });
   return sum.Sum();
@@ -176,7 +177,8 @@ HWY_INLINE bool LogitsRow(const CrossEntropyOptions& options, const T* row,
 HWY_INLINE bool ProbabilitiesRow(const CrossEntropyOptions& options,
                                  const double* row, size_t columns,
                                  const RowTarget<double>& target, double scale,
-                                 double* gradient, double* loss) {
+                                 double sum_tolerance, double* gradient,
+                                 double* loss) {
   const ChunkTag<double> d;
   const size_t hot = target.hot;
   const auto hot_v = hn::Set(d, static_cast<double>(hot));
@@ -197,7 +199,7 @@ HWY_INLINE bool ProbabilitiesRow(const CrossEntropyOptions& options,
   });
   const double sum = all_sum.Sum();
   if (!hn::AllTrue(d, allowed)) return false;
-  if (!(std::abs(sum - 1) <= kProbabilitySumTolerance)) return false;
+  if (!(std::abs(sum - 1) <= sum_tolerance)) return false;
 
   const double others = others_sum.Sum();
   if (hot != kNotHot && target.total == 0) {

@@ -27,8 +27,8 @@ namespace {
 template <class T>
 HWY_INLINE bool RunRow(const CrossEntropyOptions& options, const T* row,
                        size_t columns, const RowTarget<T>& target, double scale,
-                       T* gradient, T* scratch, double* loss,
-                       int64_t* clipped) {
+                       double sum_tolerance, T* gradient, T* scratch,
+                       double* loss, int64_t* clipped) {
   switch (options.prediction_kind) {
     case PredictionKind::kLogits:
       return LogitsRow(options, row, columns, target, scale, gradient, scratch,
@@ -37,7 +37,7 @@ HWY_INLINE bool RunRow(const CrossEntropyOptions& options, const T* row,
       if constexpr (std::is_same_v<T, double>) {
         return options.semantics == Semantics::kStrict
                    ? ProbabilitiesRow(options, row, columns, target, scale,
-                                      gradient, loss)
+                                      sum_tolerance, gradient, loss)
                    : UncheckedProbabilitiesRow(options, row, columns, target,
                                                scale, gradient, loss, clipped);
       }
@@ -124,8 +124,9 @@ class Rows {
     }
     double* const loss = args_.row_losses + i;
     const double scale = options_.factor * args_.scales[i];
-    bool allowed = RunRow(options_, row, columns_, target, scale, gradient,
-                          Memory(0), loss, clipped);
+    bool allowed = RunRow(options_, row, columns_, target, scale,
+                          ProbabilitySumTolerance(args_.half_predictions),
+                          gradient, Memory(0), loss, clipped);
     if (transformed && gradient != nullptr) {
       for (size_t k = 0; k < columns_; ++k) gradient[k] *= Memory(4)[k];
     }
@@ -204,7 +205,7 @@ std::optional<Offence> ExplainTargets(const CrossEntropyOptions& options,
   return std::nullopt;
 }
 
-std::optional<Offence> ExplainProbabilities(Row predictions) {
+std::optional<Offence> ExplainProbabilities(Row predictions, bool half) {
   for (size_t k = 0; k < predictions.size(); ++k) {
     if (predictions[k] >= 0 && predictions[k] <= 1) continue;
     return InPredictions(k, NumberText(predictions[k]),
@@ -213,10 +214,10 @@ std::optional<Offence> ExplainProbabilities(Row predictions) {
   }
   // In the kernel's order: a row at the tolerance is refused by both.
   const double sum = LaneSum(predictions);
-  if (std::abs(sum - 1) <= kProbabilitySumTolerance) return std::nullopt;
-  return InPredictions(
-      0, "a row that sums to " + NumberText(sum),
-      "rows that sum to 1 within " + NumberText(kProbabilitySumTolerance));
+  const double tolerance = ProbabilitySumTolerance(half);
+  if (std::abs(sum - 1) <= tolerance) return std::nullopt;
+  return InPredictions(0, "a row that sums to " + NumberText(sum),
+                       "rows that sum to 1 within " + NumberText(tolerance));
 }
 
 std::optional<Offence> ExplainLogarithms(Row predictions, bool logits) {
@@ -285,7 +286,7 @@ std::optional<Offence> Explain(const CrossEntropyOptions& options,
       options.prediction_kind == PredictionKind::kProbabilities;
   if (auto offence =
           probabilities
-              ? ExplainProbabilities(predictions)
+              ? ExplainProbabilities(predictions, row.half_predictions)
               : ExplainLogarithms(predictions, options.prediction_kind ==
                                                    PredictionKind::kLogits)) {
     return offence;

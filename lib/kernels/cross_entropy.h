@@ -10,7 +10,9 @@ namespace lossd {
 inline constexpr double kTargetTolerance = 1e-5;
 
 // How far from 1 a row of probabilities may sum up to.
-inline constexpr double kProbabilitySumTolerance = 1e-4;
+constexpr double ProbabilitySumTolerance(bool half_predictions) {
+  return half_predictions ? 1e-2 : 1e-4;
+}
 
 // What sets the members of the cross-entropy family apart.
 struct CrossEntropyOptions {

@@ -22,6 +22,10 @@ namespace lossd {
 // block of a row-wise loss that has more than one row: one partial sum each.
 inline constexpr size_t kBlockElements = 4096;
 
+// Gradients of this size are written past the caches: reading a line in order
+// to overwrite it would be a quarter of the traffic.
+inline constexpr size_t kStreamedBytes = size_t{4} << 20;
+
 // Most tensors a loss reads besides predictions, targets and a column input.
 inline constexpr size_t kMaxExtras = 4;
 
@@ -38,6 +42,8 @@ struct ColumnInput {
   std::string_view excluded_by{};
   // Numbers must be smaller; 0: there is no such limit.
   double below = 0;
+  // Numbers that a float would round make the computation float64.
+  bool exact = false;
 };
 
 // A further tensor as large as the predictions or with a number a row.
@@ -135,6 +141,8 @@ struct ElementwiseArgs {
   // Slopes times scale, of the predictions and of the differentiable extras;
   // null where not wanted.
   std::array<T*, kMaxGradients> gradients{};
+  // Gradients are kStreamedBytes or more: nobody reads them from a cache.
+  bool stream = false;
   // Values without weights, 0 for elements that do not count; null if not
   // wanted.
   double* values = nullptr;
@@ -197,6 +205,8 @@ struct RowwiseArgs {
   // Rows are never refused, but for their labels: results may be infinite or
   // NaN.
   bool propagate = false;
+  // Predictions come from a half type, with its rounding.
+  bool half_predictions = false;
 };
 
 struct RowwiseOutcome {
@@ -215,6 +225,7 @@ struct RowView {
   std::span<const double> column;
   // In the order of the traits' extras; empty where not given.
   std::array<std::span<const double>, kMaxExtras> extras{};
+  bool half_predictions = false;
 };
 
 // A loss that couples the elements of a row.

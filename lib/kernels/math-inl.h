@@ -9,6 +9,8 @@
 #define LOSSD_LIB_KERNELS_MATH_INL_H_
 #endif
 
+#include <array>
+#include <cstddef>
 #include <limits>
 
 #include "hwy/contrib/math/math-inl.h"
@@ -37,6 +39,102 @@ HWY_INLINE V ExpUpToOne(D d, V x) {
   // polynomial is evaluated first and -inf would make it NaN.
   const V lowest = hn::Set(d, static_cast<hn::TFromD<D>>(-1000));
   return hn::Exp(d, hn::Max(x, lowest));
+}
+
+// e^x, infinite where it overflows and 0 where it underflows; within 1 ulp. NaN
+// gives 0.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpOrInfinity(D d, V x) {
+  using T = hn::TFromD<D>;
+  // Above these Highway's exponents would not fit, below e^x is finite or not
+  // as it should be.
+  const V highest = hn::Set(d, static_cast<T>(sizeof(T) == 4 ? 104 : 720));
+  const V lowest = hn::Set(d, static_cast<T>(-1000));
+  return hn::Exp(d, hn::Min(hn::Max(x, lowest), highest));
+}
+
+// The sum of coefficients[k] x^k.
+template <class D, class V = hn::Vec<D>, size_t n>
+HWY_INLINE V Polynomial(D d, V x,
+                        const std::array<hn::TFromD<D>, n>& coefficients) {
+  V sum = hn::Set(d, coefficients[n - 1]);
+  for (size_t k = n - 1; k > 0; --k) {
+    sum = hn::MulAdd(sum, x, hn::Set(d, coefficients[k - 1]));
+  }
+  return sum;
+}
+
+// 1 / first!, 1 / (first + step)!, ...
+template <class T, size_t n>
+constexpr std::array<T, n> InverseFactorials(int first, int step) {
+  std::array<T, n> inverses{};
+  double factorial = 1;
+  int at = 1;
+  for (size_t k = 0; k < n; ++k) {
+    for (; at <= first + static_cast<int>(k) * step; ++at) factorial *= at;
+    inverses[k] = static_cast<T>(1 / factorial);
+  }
+  return inverses;
+}
+
+template <class V>
+struct Expm1Parts {
+  V expm1;
+  V expm1_minus_x;
+};
+
+// e^x - 1 and e^x - 1 - x, both relative also near 0, where x^2 / 2 is all that
+// is left of the second; within 3 ulp. -inf gives -1 and inf, inf gives inf and
+// NaN; NaN gives NaN in the second.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE Expm1Parts<V> Expm1AndMinusX(D d, V x) {
+  using T = hn::TFromD<D>;
+  // As many terms as matter to a T for |x| < 1.
+  constexpr auto kSeries = InverseFactorials < T,
+                 sizeof(T) == 4 ? 11 : 19 > (2, 1);
+  const V beyond_x = hn::Mul(hn::Mul(x, x), Polynomial(d, x, kSeries));
+  const V expm1 = hn::Sub(ExpOrInfinity(d, x), hn::Set(d, 1));
+  const auto near = hn::Lt(hn::Abs(x), hn::Set(d, 1));
+  return {hn::IfThenElse(near, hn::Add(x, beyond_x), expm1),
+          hn::IfThenElse(near, beyond_x, hn::Sub(expm1, x))};
+}
+
+template <class V>
+struct SinhAndCosh {
+  V sinh;
+  V cosh_minus_1;
+};
+
+// sinh(x) and cosh(x) - 1 for |x| < log 2, both relative also near 0; within 2
+// ulp. Highway's Sinh is off by up to 4.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE SinhAndCosh<V> SinhAndCoshMinus1(D d, V x) {
+  using T = hn::TFromD<D>;
+  constexpr auto kSinh = InverseFactorials < T, sizeof(T) == 4 ? 5 : 9 > (3, 2);
+  constexpr auto kCosh = InverseFactorials < T, sizeof(T) == 4 ? 5 : 9 > (4, 2);
+  const V square = hn::Mul(x, x);
+  return {hn::MulAdd(hn::Mul(x, square), Polynomial(d, square, kSinh), x),
+          hn::MulAdd(hn::Mul(square, square), Polynomial(d, square, kCosh),
+                     hn::Mul(square, hn::Set(d, T{0.5})))};
+}
+
+// log(1 + x) for 0 <= x <= 1/4; within 1 ulp.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Log1pUpToQuarter(D d, V x) {
+  using T = hn::TFromD<D>;
+  constexpr size_t kTerms = sizeof(T) == 4 ? 4 : 9;
+  constexpr auto kSeries = [] {
+    std::array<T, kTerms> series{};
+    for (size_t k = 0; k < kTerms; ++k) {
+      series[k] = T{2} / static_cast<T>(2 * k + 3);
+    }
+    return series;
+  }();
+  // 2 artanh(z) = 2 z + z R with z = x / (2 + x), whose 2 z is x - z x.
+  const V z = hn::Div(x, hn::Add(x, hn::Set(d, 2)));
+  const V square = hn::Mul(z, z);
+  const V rest = hn::Mul(square, Polynomial(d, square, kSeries));
+  return hn::NegMulAdd(z, hn::Sub(x, rest), x);
 }
 
 // e^(x - max) for x <= max, max finite and x not NaN; -inf gives 0. Within 2

@@ -69,7 +69,8 @@ HWY_INLINE RowScan ScanTargets(const T* row, size_t columns) {
           hn::And(hn::Ge(v, zero), hn::Le(v, hn::Set(d, kLimit)));
       allowed = hn::And(allowed, inside);
       sum.Add<T>(v, lane);
-      const auto mass = hn::Ne(v, zero);
+      // Not Ne, which is false for NaN.
+      const auto mass = hn::Not(hn::Eq(v, zero));
       const intptr_t at = hn::FindFirstTrue(d, mass);
       if (HWY_LIKELY(at < 0)) continue;
       nonzero += hn::CountTrue(d, mass);
@@ -94,7 +95,9 @@ HWY_INLINE bool ExpOfLogTargets(const T* logs, size_t columns, T* tau) {
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
       const auto log = chunk.Get(lane);
       allowed = hn::And(allowed, hn::Le(log, limit));
-      hn::Store(ExpUpToOne(d, log), d, tau + i + lane);
+      // Of NaN it would be 0.
+      const auto exp = hn::IfThenElse(hn::IsNaN(log), log, ExpUpToOne(d, log));
+      hn::Store(exp, d, tau + i + lane);
     }
   }
   return hn::AllTrue(d, allowed);

@@ -22,8 +22,8 @@ namespace lossd {
 // Domain     targets in [0, 1] (up to 1e-5 above, for rounded soft labels),
 //            used as given; logits finite or -inf, which makes a class
 //            impossible; probabilities in [0, 1] whose rows sum to 1 within
-//            1e-4. Target mass on an impossible class is refused: the loss is
-//            infinite. Terms with tau_k = 0 are 0.
+//            1e-4 (half types: 1e-2). Target mass on an impossible class is
+//            refused: the loss is infinite. Terms with tau_k = 0 are 0.
 // Top-k      with the extra input target_indices [rows, K], targets [rows, K]
 // are
 //            the weights of these classes, finite and >= 0: those of a class

@@ -18,6 +18,7 @@ namespace {
 
 template <class T>
 struct Functor : ElementwiseFunctor {
+  static constexpr bool kStreamsGradient = true;
   static constexpr size_t kFigures = 1;
 
   Functor(const HingeParams& params, Semantics semantics)

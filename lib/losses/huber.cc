@@ -17,6 +17,7 @@ namespace {
 
 template <class T>
 struct Functor : ElementwiseFunctor {
+  static constexpr bool kStreamsGradient = true;
   Functor(const HuberParams& params, Semantics)
       : delta(static_cast<T>(params.delta)) {}
 

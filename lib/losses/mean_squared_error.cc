@@ -16,6 +16,7 @@ namespace {
 
 template <class T>
 struct Functor : ElementwiseFunctor {
+  static constexpr bool kStreamsGradient = true;
   Functor(const MeanSquaredErrorParams&, Semantics) {}
 
   template <class D, class V = hn::Vec<D>>

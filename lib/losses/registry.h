@@ -11,13 +11,20 @@
 #include "lib/kernels/loss_kernel.h"
 #include "lib/losses/binary_cross_entropy.h"
 #include "lib/losses/categorical_cross_entropy.h"
+#include "lib/losses/gaussian_kl.h"
+#include "lib/losses/gaussian_nll.h"
 #include "lib/losses/hinge.h"
 #include "lib/losses/huber.h"
 #include "lib/losses/kullback_leibler_divergence.h"
+#include "lib/losses/log_cosh.h"
 #include "lib/losses/mean_absolute_error.h"
+#include "lib/losses/mean_absolute_percentage_error.h"
 #include "lib/losses/mean_squared_error.h"
 #include "lib/losses/mean_squared_logarithmic_error.h"
 #include "lib/losses/options.h"
+#include "lib/losses/poisson.h"
+#include "lib/losses/quantile.h"
+#include "lib/losses/smooth_l1.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
 
 namespace lossd {
@@ -93,7 +100,9 @@ struct LossList {
 using AllLosses =
     LossList<MeanSquaredError, MeanSquaredLogarithmicError, MeanAbsoluteError,
              Huber, BinaryCrossEntropy, Hinge, CategoricalCrossEntropy,
-             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence>;
+             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence, SmoothL1,
+             LogCosh, MeanAbsolutePercentageError, Quantile, Poisson,
+             GaussianNll, GaussianKl>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;

@@ -22,7 +22,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "release"
 STATE = ROOT / "build" / "clang_tidy"
-CONFIGURATIONS = (ROOT / ".clang-tidy", ROOT / "tests" / ".clang-tidy")
+CONFIGURATIONS = tuple(ROOT / folder / ".clang-tidy"
+                       for folder in ("", "tests", "tests/bench"))
 FOLDERS = ("client", "lib", "proto/wire", "server", "tests")
 
 

@@ -46,6 +46,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(<[^>]*>|"[^"]*")')
 IMPORT = re.compile(r'^\s*import\s+(?:public\s+)?("[^"]*")')
 OPENMP = re.compile(r"^\s*#\s*pragma\s+omp\b")
 OPENMP_FILE = "lib/core/parallel_for.cc"
+# Loops that lossd is measured against.
+OPENMP_PEERS = "tests/bench/peers.cc"
 
 
 def sources(root):
@@ -67,7 +69,7 @@ def violations(name, text):
         match = pattern.match(line)
         if match and not allowed.fullmatch(match.group(1)):
             yield number, f"{prefix} may not include {match.group(1)}"
-        if OPENMP.match(line) and name != OPENMP_FILE:
+        if OPENMP.match(line) and name not in (OPENMP_FILE, OPENMP_PEERS):
             yield number, f"OpenMP is used in {OPENMP_FILE} alone"
 
 

@@ -219,6 +219,12 @@ class MaskedRowTest : public testing::TestWithParam<LossCase> {
       if (!problem.targets.empty()) problem.targets[i] = poison[(k + 1) % 4];
     }
     if (!problem.labels.empty()) problem.labels[row] = 1 << 30;
+    for (Extra& extra : problem.extras) {
+      const size_t size = extra.numbers.size() / problem.rows();
+      for (size_t k = 0; k < size; ++k) {
+        extra.numbers[row * size + k] = poison[(k + 2) % 4];
+      }
+    }
   }
 };
 
@@ -259,6 +265,9 @@ TEST_P(MaskedRowTest, AtTheEndIsAsIfItWereNotThere) {
     ASSERT_EQ(with.row_losses.size(), kRows);
     with.row_losses.pop_back();
     with.gradient.resize(with.gradient.size() - problem.columns());
+    for (auto& [name, gradient] : with.extra_gradients) {
+      gradient.resize(with.gradient.size());
+    }
     EXPECT_TRUE(SameBits(with, MustSolve(without, {.dtype = dtype})));
   }
 }

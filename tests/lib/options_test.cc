@@ -237,6 +237,7 @@ TEST(DtypesTest, Float64TargetsOfFloat32PredictionsComputeInFloat64) {
     const absl::StatusOr<Answer> mixed =
         Solve(problem, {.dtype = Dtype::kFloat32,
                         .target_dtype = Dtype::kFloat64,
+                        .extra_dtype = Dtype::kFloat64,
                         .gradient_dtype = Dtype::kFloat64});
     const absl::StatusOr<Answer> wide = Solve(problem);
     ASSERT_THAT(mixed, IsOk());

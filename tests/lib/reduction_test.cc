@@ -138,6 +138,7 @@ TEST_P(ReductionTest, WeightTwoIsTheRowTwiceAndWeightZeroIsNoRow) {
   for (size_t k = 0; k < 6; ++k) {
     twice.predictions[12 + k] = once.predictions[k];
     if (!once.targets.empty()) twice.targets[12 + k] = once.targets[k];
+    for (Extra& extra : twice.extras) extra.numbers[12 + k] = extra.numbers[k];
   }
   if (!once.labels.empty()) twice.labels[2] = once.labels[0];
   twice.sample_weights = {};
@@ -184,8 +185,9 @@ TEST_P(ReductionTest, WeightsAndMasksOfOneChangeNothing) {
 TEST_P(ReductionTest, WeightsMayBeOfEitherDtype) {
   Problem problem = Batch();
   AddWeights(problem, 2);
-  for (double& weight : problem.sample_weights) {
-    weight = static_cast<float>(weight);
+  for (std::vector<double>* numbers :
+       {&problem.sample_weights, &problem.column}) {
+    for (double& number : *numbers) number = static_cast<float>(number);
   }
   problem.upstream_gradient = {0.75};
   problem.spec.reduction = Reduction::kWeightedMean;

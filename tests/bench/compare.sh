@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Measures; see README.md. Not a test: exits with 0 whatever it finds.
+#
+#   tests/bench/compare.sh kernels [--threads N] [--rounds N] [--only REGEX]
+#   tests/bench/compare.sh plot    how cost grows: results/*.svg
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+
+build=build/release
+here=tests/bench
+
+# Builds what a comparison needs; stdout is the comparison's own.
+build() {
+  {
+    cmake --preset release -D LOSSD_BUILD_TESTS=ON
+    cmake --build --preset release --parallel "$(nproc)" --target bench
+  } >&2
+}
+
+command=${1-}
+case $command in
+  kernels)
+    shift
+    build
+    # Debian's interpreter, which sees Debian's packages.
+    /usr/bin/python3 $here/compare_kernels.py $build/bin/compare_kernels "$@"
+    ;;
+  plot)
+    build
+    mkdir -p build/bench
+    $build/bin/bench_losses --benchmark_filter='/float32/gradient/' \
+      --benchmark_min_time=0.01 --benchmark_repetitions=20 \
+      --benchmark_out=build/bench/losses.json --benchmark_out_format=json \
+      --benchmark_display_aggregates_only=true >&2
+    /usr/bin/python3 $here/plot.py build/bench/losses.json $here/results
+    ;;
+  *)
+    sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac

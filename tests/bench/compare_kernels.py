@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+"""Compares the library with the memory's bandwidth, PyTorch and a fused loop.
+
+    compare_kernels.py PROGRAM [--threads N] [--rounds N] [--only REGEX]
+
+PROGRAM is compare_kernels, which times everything but PyTorch. In a round each
+of those who are compared has a turn of three runs; reported are the medians of
+all runs, so that a machine that slows down slows all of them. Prints one JSON
+line a comparison, then a table. Exits with 0 whatever the figures are.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from report import Report
+from workloads import CASES, PAIRS, TORCH_LOSSES, Sampler
+
+try:
+    import torch
+except ImportError:
+    torch = None
+    print("python3-torch is not installed: nothing is compared with it",
+          file=sys.stderr)
+
+TRIAD_BYTES = 12 * 2**24  # of compare_kernels' triad
+RUNS_OF_TURN = 3  # as compare_kernels'
+# OpenMP's threads spin for some milliseconds after a turn.
+PAUSE_SECONDS = 0.02
+# Float sums of 16 M terms, as the peers have them, agree to this.
+TOLERANCE = 2e-3
+
+
+class Program:
+    """compare_kernels, asked a line at a time."""
+
+    def __init__(self, path, threads):
+        self.process = subprocess.Popen(
+            [path, str(threads)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+
+    def ask(self, *words):
+        print(*words, file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline().strip()
+        if not answer:
+            sys.exit(f"{' '.join(words)}: no answer")
+        return answer
+
+    def turn(self, *words):
+        """The loss, and the milliseconds of each run."""
+        loss, *times = map(float, self.ask(*words).split())
+        return loss, times
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def torch_turn(case, predictions, targets):
+    """As compare_kernels' turns: one run that nobody times, then some."""
+    loss_of = TORCH_LOSSES[case.workload]
+
+    def run():
+        # A gradient that is kept would be added to, which takes longer.
+        predictions.grad = None
+        loss = loss_of(predictions, targets)
+        loss.backward()
+        return loss.item()
+
+    loss, times = run(), []
+    for _ in range(RUNS_OF_TURN):
+        start = time.perf_counter()
+        loss = run()
+        times.append((time.perf_counter() - start) * 1e3)
+    return loss, times
+
+
+def take_turns(turns, rounds):
+    """Medians of milliseconds, and losses, by name; `turns` are functions by
+    name."""
+    times = {name: [] for name in turns}
+    losses = {}
+    for _ in range(rounds):
+        for name, turn in turns.items():
+            time.sleep(PAUSE_SECONDS)
+            losses[name], of_turn = turn()
+            times[name] += of_turn
+    return {name: statistics.median(t) for name, t in times.items()}, losses
+
+
+class Comparison:
+    def __init__(self, program, threads, rounds, folder):
+        self.program = program
+        self.rounds = rounds
+        self.sampler = Sampler(folder)
+        self.report = Report()
+        if torch:
+            torch.set_num_threads(threads)
+
+    def load(self, case):
+        """Files of the case's tensors and what they hold; None if the library
+        refuses the case."""
+        tensors = self.sampler.sample(case)
+        answer = self.program.ask(
+            "load", case.name, case.loss, str(case.rows), str(case.columns),
+            case.dtype.upper(), *tensors.paths)
+        if answer == "ok":
+            return tensors
+        print(f"{case.name}: {answer}", file=sys.stderr)
+        self.program.ask("drop", case.name)
+        return None
+
+    def against_peers(self, case):
+        tensors = self.load(case)
+        if tensors is None:
+            return
+        turns = {"ours": lambda: self.program.turn("ours", case.name)}
+        if "triad" in case.targets:
+            turns["triad"] = lambda: self.program.turn("triad")
+        if torch and "torch" in case.targets:
+            predictions = torch.from_numpy(tensors.predictions)
+            predictions.requires_grad_()
+            targets = torch.from_numpy(tensors.targets)
+            turns["torch"] = lambda: torch_turn(case, predictions, targets)
+        if "fused_omp" in case.targets:
+            turns["fused_omp"] = lambda: self.program.turn("fused_omp",
+                                                           case.name)
+        times, losses = take_turns(turns, self.rounds)
+        for peer in turns:
+            if peer == "ours":
+                continue
+            if peer == "triad":
+                times[peer] *= tensors.bytes_moved / TRIAD_BYTES
+            elif abs(losses[peer] - losses["ours"]) > TOLERANCE * abs(
+                    losses["ours"]):
+                # A fast wrong answer is no answer.
+                print(f"{case.name}: ours is {losses['ours']}, {peer}'s "
+                      f"{losses[peer]}", file=sys.stderr)
+            self.report.add(case.name, times["ours"], peer, times[peer],
+                            case.targets[peer])
+        self.program.ask("drop", case.name)
+
+    def against_ourselves(self, case, peer, target):
+        if self.load(case) is None or self.load(peer) is None:
+            return
+        turns = {c.name: lambda c=c: self.program.turn("ours", c.name)
+                 for c in (case, peer)}
+        times, _ = take_turns(turns, self.rounds)
+        self.report.add(case.name, times[case.name], "ours",
+                        times[peer.name], target, peer.name)
+        self.program.ask("drop", case.name)
+        self.program.ask("drop", peer.name)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program")
+    parser.add_argument("--threads", type=int,
+                        default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", default="", metavar="REGEX",
+                        help="cases whose name matches, e.g. '^huber'")
+    arguments = parser.parse_args()
+    only = re.compile(arguments.only)
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"other programs are running (load {load:.1f}): expect noise",
+              file=sys.stderr)
+    program = Program(arguments.program, arguments.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = Comparison(program, arguments.threads, arguments.rounds,
+                                folder)
+        for case in CASES:
+            if only.search(case.name):
+                comparison.against_peers(case)
+        for case, peer, target in PAIRS:
+            if only.search(case.name):
+                comparison.against_ourselves(case, peer, target)
+    program.close()
+    comparison.report.print_table()
+
+
+if __name__ == "__main__":
+    main()
