@@ -58,12 +58,30 @@ ArrayView ViewOf(std::span<const uint8_t> values) {
   return ViewOf(values, FlatShape(values));
 }
 
+ArrayView Float16ViewOf(std::span<const uint16_t> bits,
+                        std::vector<int64_t> shape) {
+  return View(v1::DTYPE_FLOAT16, bits, std::move(shape));
+}
+
+ArrayView Bfloat16ViewOf(std::span<const uint16_t> bits,
+                         std::vector<int64_t> shape) {
+  return View(v1::DTYPE_BFLOAT16, bits, std::move(shape));
+}
+
 MutableArrayView MutableViewOf(std::span<float> values) {
   return {v1::DTYPE_FLOAT32, values.data(), values.size_bytes()};
 }
 
 MutableArrayView MutableViewOf(std::span<double> values) {
   return {v1::DTYPE_FLOAT64, values.data(), values.size_bytes()};
+}
+
+MutableArrayView MutableFloat16ViewOf(std::span<uint16_t> bits) {
+  return {v1::DTYPE_FLOAT16, bits.data(), bits.size_bytes()};
+}
+
+MutableArrayView MutableBfloat16ViewOf(std::span<uint16_t> bits) {
+  return {v1::DTYPE_BFLOAT16, bits.data(), bits.size_bytes()};
 }
 
 }  // namespace lossd

@@ -16,8 +16,7 @@ namespace lossd {
 // padding, of any alignment. It owns nothing: `data` must outlive the call it
 // is passed to, and must not change meanwhile.
 struct ArrayView {
-  // Type of the elements. The functions below cover all types but
-  // DTYPE_FLOAT16 and DTYPE_BFLOAT16, for which C++20 has no type.
+  // Type of the elements.
   v1::Dtype dtype = v1::DTYPE_UNSPECIFIED;
   // Sizes of the axes, outermost first. Empty: one single element.
   std::vector<int64_t> shape;
@@ -32,7 +31,8 @@ struct ArrayView {
 // nothing: `data` must outlive the call it is passed to. An empty one (bytes
 // is 0) means that the result is not wanted.
 struct MutableArrayView {
-  // Type of the elements wanted: DTYPE_FLOAT32 or DTYPE_FLOAT64.
+  // Type of the elements wanted: DTYPE_FLOAT32, DTYPE_FLOAT64, DTYPE_FLOAT16 or
+  // DTYPE_BFLOAT16.
   v1::Dtype dtype = v1::DTYPE_UNSPECIFIED;
   // Where the first element goes.
   void* data = nullptr;
@@ -57,9 +57,20 @@ ArrayView ViewOf(std::span<const int64_t> values);
 // DTYPE_BOOL: each value is 0 or 1.
 ArrayView ViewOf(std::span<const uint8_t> values);
 
+// `bits` as a tensor of this shape. C++20 has no type for these numbers: each
+// element is the 16 bits of one.
+ArrayView Float16ViewOf(std::span<const uint16_t> bits,
+                        std::vector<int64_t> shape);
+ArrayView Bfloat16ViewOf(std::span<const uint16_t> bits,
+                         std::vector<int64_t> shape);
+
 // `values` as the destination of a result.
 MutableArrayView MutableViewOf(std::span<float> values);
 MutableArrayView MutableViewOf(std::span<double> values);
+
+// `bits` as the destination of a result; 16 bits for each number.
+MutableArrayView MutableFloat16ViewOf(std::span<uint16_t> bits);
+MutableArrayView MutableBfloat16ViewOf(std::span<uint16_t> bits);
 
 }  // namespace lossd
 

@@ -165,10 +165,13 @@ absl::StatusOr<ClientResult> Client::Compute(const LossCall& call,
 absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
     std::span<const LossCall> calls, const LossCall& defaults,
     const CallOptions& options) const {
-  if (defaults.gradient.bytes > 0 || !defaults.row_losses.empty()) {
-    return InvalidField(defaults.gradient.bytes > 0 ? "defaults.gradient"
-                                                    : "defaults.row_losses",
-                        "a destination", "none: every call has its own");
+  for (const auto& [field, given] :
+       {std::pair{"gradient", defaults.gradient.bytes > 0},
+        std::pair{"extra_gradients", !defaults.extra_gradients.empty()},
+        std::pair{"row_losses", !defaults.row_losses.empty()}}) {
+    if (!given) continue;
+    return InvalidField(absl::StrCat("defaults.", field), "a destination",
+                        "none: every call has its own");
   }
   std::vector<absl::StatusOr<ClientResult>> results(calls.size());
   std::vector<size_t> sent;

@@ -57,34 +57,47 @@ struct CallOptions {
 struct LossCall {
   // Which loss, and its options: loss.mutable_huber()->set_delta(1).
   v1::Loss loss;
-  // float32 or float64, rank at most 8; the last axis is the class axis.
+  // Any float dtype, rank at most 8; the last axis is the class axis. float16
+  // and bfloat16 are computed as float32.
   std::optional<ArrayView> predictions;
-  // float32, float64, int32, int64 or bool, shape as predictions; class labels
-  // are int32 or int64, shape of the rows.
+  // Any float dtype, int32, int64 or bool, shape as predictions; class labels
+  // are int32 or int64, and they and targets that are one number a row have the
+  // shape of the rows. Left unset for losses without targets.
   std::optional<ArrayView> targets;
   // One finite weight for each row: any float dtype, shape of the rows
   // (predictions without the last axis; [n] for predictions of shape [n]).
+  // What else a row may be, v1::LossItem.sample_weights says: every element
+  // with SEMANTICS_PYTORCH and for losses of policies.
   std::optional<ArrayView> sample_weights;
   // Which rows count: DTYPE_BOOL, shape of the rows.
   std::optional<ArrayView> mask;
-  // Factor of the gradients, finite: float32 or float64, shape [] or [1] or,
+  // Factor of the gradients, finite: any float dtype, shape [] or [1] or,
   // with REDUCTION_NONE, that of the rows.
   std::optional<ArrayView> upstream_gradient;
-  // Further tensors by name, float32 or float64, as v1::LossInfo.inputs says:
-  // class_weights [C], pos_weight [D].
+  // Further tensors by name, with shape and dtypes as v1::LossInfo.inputs says:
+  // class_weights [C], variance like the predictions, target_indices [rows, K].
   std::map<std::string, ArrayView> extra_inputs;
-  // How row losses become one loss.
+  // How row losses become one loss. Unset: REDUCTION_MEAN, but
+  // REDUCTION_WEIGHTED_MEAN for labels with class_weights and
+  // SEMANTICS_PYTORCH.
   v1::Reduction reduction = v1::REDUCTION_UNSPECIFIED;
   // The divisor of REDUCTION_MEAN instead of the number of rows that count;
   // finite, > 0.
   std::optional<double> normalizer;
-  // Whose conventions decide what the options leave open.
+  // Whose conventions decide what the options leave open. Unset:
+  // SEMANTICS_STRICT, which refuses what has no exact value; the others compute
+  // what PyTorch and Keras do, NaN included.
   v1::Semantics semantics = v1::SEMANTICS_UNSPECIFIED;
   // Whether ClientResult::diagnostics is wanted.
   bool diagnostics = false;
   // Where the gradient with respect to the predictions goes: one element for
   // each of theirs. Empty: not wanted. Untouched when the call fails.
   MutableArrayView gradient;
+  // Where gradients with respect to extra inputs go, by their names: one
+  // element for each prediction, all of one dtype, which is that of `gradient`
+  // if that is wanted too. Only inputs that are given and that v1::LossInfo
+  // calls differentiable have one. Untouched when the call fails.
+  std::map<std::string, MutableArrayView> extra_gradients;
   // Where the loss of each row goes: one element a row. Empty: not wanted.
   // Untouched when the call fails.
   std::span<double> row_losses;
@@ -92,7 +105,9 @@ struct LossCall {
 
 // One computed loss; the fields are those of v1::LossResult.
 struct ClientResult {
-  // The loss. NaN with REDUCTION_NONE, 0 when no row counts.
+  // The loss. NaN with REDUCTION_NONE, and with SEMANTICS_PYTORCH and
+  // SEMANTICS_KERAS where the inputs make it so: the call is OK then. When no
+  // row counts, 0; with SEMANTICS_PYTORCH the mean of nothing is NaN.
   double loss = 0;
   // Sum over the rows that count of weight times row loss.
   double loss_sum = 0;
@@ -106,9 +121,10 @@ struct ClientResult {
   int64_t masked_count = 0;
   // Rows left out because of ignore_index (and not masked).
   int64_t ignored_count = 0;
-  // Elements whose value was clipped.
+  // Predictions whose value was clipped; 0 with SEMANTICS_STRICT.
   int64_t clipped_count = 0;
-  // Figures by name, for losses that have any, when asked for.
+  // Figures by name, when asked for: gradient_l2_norm and what else
+  // v1::LossResult.diagnostics lists.
   std::map<std::string, double> diagnostics;
   // What looks wrong without being an error, for people.
   std::vector<std::string> warnings;
@@ -146,8 +162,9 @@ class Client {
 
   // Computes one loss. Fails with the item's status when the server refuses
   // the call: ViolationsOf() tells what is at fault. Fails with
-  // INVALID_ARGUMENT, naming the field, when gradient or row_losses do not
-  // have the size of the result.
+  // INVALID_ARGUMENT, naming the field, when gradient, extra_gradients or
+  // row_losses do not have the size of the result, or when there is no such
+  // gradient.
   absl::StatusOr<ClientResult> Compute(const LossCall& call,
                                        const CallOptions& options = {}) const;
 

@@ -24,17 +24,55 @@ std::optional<int64_t> Product(std::span<const int64_t> sizes) {
   return product;
 }
 
-absl::Status CheckSize(const std::string& field, size_t bytes,
-                       std::optional<int64_t> elements, size_t element_size,
-                       const char* what) {
-  if (!elements) return absl::OkStatus();
+// 0 for what no gradient has.
+size_t SizeOfGradient(v1::Dtype dtype) {
+  switch (dtype) {
+    case v1::DTYPE_FLOAT16:
+    case v1::DTYPE_BFLOAT16:
+      return 2;
+    case v1::DTYPE_FLOAT32:
+      return sizeof(float);
+    case v1::DTYPE_FLOAT64:
+      return sizeof(double);
+    default:
+      return 0;
+  }
+}
+
+absl::Status CheckSize(const std::string& field, size_t bytes, int64_t elements,
+                       size_t element_size, const char* what) {
   if (bytes % element_size == 0 &&
-      bytes / element_size == static_cast<size_t>(*elements)) {
+      bytes / element_size == static_cast<size_t>(elements)) {
     return absl::OkStatus();
   }
   return InvalidField(field, absl::StrCat(bytes, " bytes"),
-                      absl::StrCat(*elements, " x ", element_size,
+                      absl::StrCat(elements, " x ", element_size,
                                    " bytes, one element for each ", what));
+}
+
+absl::Status CheckGradient(const std::string& field,
+                           const MutableArrayView& destination,
+                           std::optional<int64_t> predictions) {
+  if (destination.data == nullptr && destination.bytes > 0) {
+    return InvalidField(absl::StrCat(field, ".data"), "null",
+                        "memory for `bytes`");
+  }
+  const size_t size = SizeOfGradient(destination.dtype);
+  if (size == 0) {
+    return InvalidField(absl::StrCat(field, ".dtype"),
+                        v1::Dtype_Name(destination.dtype),
+                        "DTYPE_FLOAT32, DTYPE_FLOAT64, DTYPE_FLOAT16 or "
+                        "DTYPE_BFLOAT16");
+  }
+  if (!predictions) return absl::OkStatus();
+  return CheckSize(field, destination.bytes, *predictions, size, "prediction");
+}
+
+// The request has one dtype for all gradients.
+v1::Dtype GradientDtype(const LossCall& call) {
+  return call.gradient.bytes > 0 || call.extra_gradients.empty()
+             ? call.gradient.dtype
+             : call.extra_gradients.begin()->second.dtype;
 }
 
 void SetTensor(const ArrayView& array, v1::Tensor* tensor) {
@@ -45,10 +83,9 @@ void SetTensor(const ArrayView& array, v1::Tensor* tensor) {
   tensor->set_data(array.data, array.data == nullptr ? 0 : array.bytes);
 }
 
-absl::Status CheckReply(const char* field, const v1::Tensor& tensor,
+absl::Status CheckReply(const std::string& field, const v1::Tensor& tensor,
                         v1::Dtype dtype, size_t bytes) {
-  if (bytes == 0 ||
-      (tensor.dtype() == dtype && tensor.data().size() == bytes)) {
+  if (tensor.dtype() == dtype && tensor.data().size() == bytes) {
     return absl::OkStatus();
   }
   return absl::InternalError(
@@ -57,33 +94,64 @@ absl::Status CheckReply(const char* field, const v1::Tensor& tensor,
                    ", expected were ", bytes, " of ", v1::Dtype_Name(dtype)));
 }
 
+// What a row is depends on loss, options and semantics: only the reply tells
+// how many there are.
+absl::Status CheckRowLosses(const v1::Tensor& tensor, size_t bytes) {
+  const std::optional<int64_t> rows = Product(
+      {tensor.shape().data(), static_cast<size_t>(tensor.shape_size())});
+  if (rows &&
+      tensor.data().size() / sizeof(double) == static_cast<size_t>(*rows)) {
+    absl::Status status =
+        CheckSize("row_losses", bytes, *rows, sizeof(double), "row");
+    if (!status.ok()) return status;
+  }
+  return CheckReply("row_losses", tensor, v1::DTYPE_FLOAT64, bytes);
+}
+
+absl::Status CheckExtraGradients(const v1::LossResult& result,
+                                 const LossCall& call) {
+  for (const auto& [name, destination] : call.extra_gradients) {
+    const auto gradient = result.extra_gradients().find(name);
+    const std::string field = absl::StrCat("extra_gradients.", name);
+    if (gradient == result.extra_gradients().end()) {
+      return InvalidField(field, "a destination",
+                          "extra inputs that are given and differentiable");
+    }
+    absl::Status status = CheckReply(field, gradient->second, destination.dtype,
+                                     destination.bytes);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void Copy(const v1::Tensor& from, void* to) {
+  // An empty tensor may have no memory, which memcpy does not take.
+  if (from.data().empty()) return;
+  std::memcpy(to, from.data().data(), from.data().size());
+}
+
 }  // namespace
 
 absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults) {
   const auto& predictions =
       call.predictions ? call.predictions : defaults.predictions;
-  if (!predictions) return absl::OkStatus();
-  std::span<const int64_t> shape = predictions->shape;
+  const std::optional<int64_t> elements =
+      predictions ? Product(predictions->shape) : std::nullopt;
   if (call.gradient.bytes > 0) {
-    const v1::Dtype dtype = call.gradient.dtype;
-    if (call.gradient.data == nullptr) {
-      return InvalidField("gradient.data", "null", "memory for `bytes`");
-    }
-    if (dtype != v1::DTYPE_FLOAT32 && dtype != v1::DTYPE_FLOAT64) {
-      return InvalidField("gradient.dtype", v1::Dtype_Name(dtype),
-                          "DTYPE_FLOAT32 or DTYPE_FLOAT64");
-    }
-    absl::Status status =
-        CheckSize("gradient", call.gradient.bytes, Product(shape),
-                  dtype == v1::DTYPE_FLOAT32 ? sizeof(float) : sizeof(double),
-                  "prediction");
+    absl::Status status = CheckGradient("gradient", call.gradient, elements);
     if (!status.ok()) return status;
   }
-  if (call.row_losses.empty()) return absl::OkStatus();
-  const bool has_classes = shape.size() > 1;
-  return CheckSize("row_losses", call.row_losses.size_bytes(),
-                   Product(has_classes ? shape.first(shape.size() - 1) : shape),
-                   sizeof(double), "row");
+  for (const auto& [name, destination] : call.extra_gradients) {
+    const std::string field = absl::StrCat("extra_gradients.", name);
+    absl::Status status = CheckGradient(field, destination, elements);
+    if (!status.ok()) return status;
+    const v1::Dtype dtype = GradientDtype(call);
+    if (destination.dtype == dtype) continue;
+    return InvalidField(
+        absl::StrCat(field, ".dtype"), v1::Dtype_Name(destination.dtype),
+        absl::StrCat(v1::Dtype_Name(dtype), ", as the other gradients have"));
+  }
+  return absl::OkStatus();
 }
 
 v1::LossItem ItemOf(const LossCall& call) {
@@ -113,9 +181,9 @@ v1::LossItem ItemOf(const LossCall& call) {
 
 v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults) {
   v1::Outputs outputs;
-  if (call.gradient.bytes > 0) {
+  if (call.gradient.bytes > 0 || !call.extra_gradients.empty()) {
     outputs.set_gradient(true);
-    outputs.set_gradient_dtype(call.gradient.dtype);
+    outputs.set_gradient_dtype(GradientDtype(call));
   }
   outputs.set_row_losses(!call.row_losses.empty());
   outputs.set_diagnostics(call.diagnostics || defaults.diagnostics);
@@ -126,19 +194,23 @@ absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
                                         const LossCall& call) {
   absl::Status status = FromItem(result.status());
   if (!status.ok()) return status;
-  status = CheckReply("gradient", result.gradient(), call.gradient.dtype,
-                      call.gradient.bytes);
-  if (!status.ok()) return status;
-  status = CheckReply("row_losses", result.row_losses(), v1::DTYPE_FLOAT64,
-                      call.row_losses.size_bytes());
-  if (!status.ok()) return status;
   if (call.gradient.bytes > 0) {
-    std::memcpy(call.gradient.data, result.gradient().data().data(),
-                call.gradient.bytes);
+    status = CheckReply("gradient", result.gradient(), call.gradient.dtype,
+                        call.gradient.bytes);
+    if (!status.ok()) return status;
+  }
+  status = CheckExtraGradients(result, call);
+  if (!status.ok()) return status;
+  if (!call.row_losses.empty()) {
+    status = CheckRowLosses(result.row_losses(), call.row_losses.size_bytes());
+    if (!status.ok()) return status;
+  }
+  if (call.gradient.bytes > 0) Copy(result.gradient(), call.gradient.data);
+  for (const auto& [name, destination] : call.extra_gradients) {
+    Copy(result.extra_gradients().at(name), destination.data);
   }
   if (!call.row_losses.empty()) {
-    std::memcpy(call.row_losses.data(), result.row_losses().data().data(),
-                call.row_losses.size_bytes());
+    Copy(result.row_losses(), call.row_losses.data());
   }
   return ClientResult{
       .loss = result.loss(),

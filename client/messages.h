@@ -10,7 +10,7 @@
 
 namespace lossd::client_internal {
 
-// OK if the destinations of `call` have the size of its results; else
+// OK if the destinations of gradients have their size and one dtype; else
 // INVALID_ARGUMENT, naming the field. Predictions that `call` does not have
 // are those of `defaults`. Calls whose shapes make no sense are OK: what is
 // wrong with them is the server's to say.
@@ -23,8 +23,10 @@ v1::LossItem ItemOf(const LossCall& call);
 v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults);
 
 // The result as `call` wants it; writes to the destinations of `call`. Fails
-// with the status of `result`, and with INTERNAL if its tensors are not what
-// the destinations were checked for; then nothing is written.
+// with the status of `result`, with INVALID_ARGUMENT, naming the field, for row
+// losses of another number of rows and extra gradients that there are none of,
+// and with INTERNAL if tensors are not what the destinations were checked for;
+// then nothing is written.
 absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
                                         const LossCall& call);
 

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -11,11 +12,15 @@
 #include "lib/core/shape.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
+#include "lib/plan.h"
 #include "server/catalog.h"
 #include "server/status_adapter.h"
 
 namespace lossd {
 namespace {
+
+// How the library's violations name options.
+constexpr char kOptions[] = "options.";
 
 absl::StatusOr<std::optional<Reduction>> DecodeReduction(
     v1::Reduction reduction) {
@@ -115,18 +120,29 @@ absl::Status CheckOutputs(const v1::Outputs& outputs) {
                        "FLOAT32, FLOAT64, FLOAT16, BFLOAT16"});
 }
 
-// An option whose name is also that of an extra input was not in force when
-// the input was given.
+// EncodeLoss fills in the default of an option that gives way to an extra
+// input. When that input is given, the option is not in force.
 void ClearReplaced(const std::vector<std::string>& extra_names,
-                   v1::Loss* loss) {
+                   Semantics semantics, v1::Loss* loss) {
+  if (extra_names.empty()) return;
+  const absl::StatusOr<DecodedLoss> filled = DecodeLoss(*loss);
+  if (!filled.ok()) return;
+  LossSpec spec;
+  spec.params = filled->params;
+  spec.semantics = semantics;
+  const absl::StatusOr<LossKernel> kernel = KernelOf(spec);
+  if (!kernel.ok() || !kernel->traits.column_input) return;
+  const ColumnInput& column = *kernel->traits.column_input;
+  if (std::ranges::find(extra_names, column.name) == extra_names.end()) return;
   const auto& reflection = *loss->GetReflection();
-  const auto* member = reflection.GetOneofFieldDescriptor(
-      *loss, v1::Loss::descriptor()->FindOneofByName("kind"));
-  google::protobuf::Message* typed = reflection.MutableMessage(loss, member);
-  for (const std::string& name : extra_names) {
-    const auto* option = typed->GetDescriptor()->FindFieldByName(name);
-    if (option != nullptr) typed->GetReflection()->ClearField(typed, option);
-  }
+  google::protobuf::Message* typed = reflection.MutableMessage(
+      loss, reflection.GetOneofFieldDescriptor(
+                *loss, v1::Loss::descriptor()->FindOneofByName("kind")));
+  const auto* option = typed->GetDescriptor()->FindFieldByName(std::string(
+      absl::StripPrefix(absl::string_view(column.excluded_by.data(),
+                                          column.excluded_by.size()),
+                        kOptions)));
+  if (option != nullptr) typed->GetReflection()->ClearField(typed, option);
 }
 
 void SetShape(std::span<const int64_t> shape, Dtype dtype, v1::Tensor* tensor) {
@@ -298,7 +314,7 @@ void DecodedItem::Encode(const LossResult& computed,
     result->add_warnings(warning);
   }
   *result->mutable_loss_in_force() = loss_in_force_;
-  ClearReplaced(extra_names_, result->mutable_loss_in_force());
+  ClearReplaced(extra_names_, spec_.semantics, result->mutable_loss_in_force());
   result->set_reduction(EncodeReduction(computed.reduction));
   result->set_semantics(EncodeSemantics(spec_.semantics));
   for (const Diagnostic& diagnostic : computed.diagnostics) {
@@ -320,7 +336,6 @@ void DecodedItem::Encode(const LossResult& computed,
 absl::Status DecodedItem::WithProtoPath(const absl::Status& status) const {
   std::optional<FieldViolation> violation = ViolationOf(status);
   if (!violation || !absl::IsInvalidArgument(status)) return status;
-  constexpr char kOptions[] = "options.";
   constexpr char kData[] = ".data";
   std::string& field = violation->field;
   if (absl::StartsWith(field, kOptions)) {

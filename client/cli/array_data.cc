@@ -1,6 +1,7 @@
 #include "client/cli/array_data.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -39,6 +40,11 @@ double FromFloat16(uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+double FromBfloat16(uint16_t bits) {
+  return static_cast<double>(
+      std::bit_cast<float>(static_cast<uint32_t>(bits) << 16));
+}
+
 }  // namespace
 
 ArrayView Array::View() const {
@@ -57,6 +63,8 @@ double Array::Number(int64_t index) const {
       return Load<double>(data, index);
     case v1::DTYPE_FLOAT16:
       return FromFloat16(Load<uint16_t>(data, index));
+    case v1::DTYPE_BFLOAT16:
+      return FromBfloat16(Load<uint16_t>(data, index));
     case v1::DTYPE_INT32:
       return Load<int32_t>(data, index);
     case v1::DTYPE_INT64:
@@ -73,6 +81,7 @@ size_t SizeOf(v1::Dtype dtype) {
     case v1::DTYPE_BOOL:
       return 1;
     case v1::DTYPE_FLOAT16:
+    case v1::DTYPE_BFLOAT16:
       return 2;
     case v1::DTYPE_FLOAT32:
     case v1::DTYPE_INT32:
@@ -98,6 +107,8 @@ std::string DtypeName(v1::Dtype dtype) {
       return "bool";
     case v1::DTYPE_FLOAT16:
       return "float16";
+    case v1::DTYPE_BFLOAT16:
+      return "bfloat16";
     case v1::DTYPE_FLOAT32:
       return "float32";
     case v1::DTYPE_FLOAT64:

@@ -13,9 +13,8 @@
 
 namespace lossd::cli {
 
-// A dense array, row-major and little-endian, of any dtype but bfloat16, which
-// no file holds. The length of `data` is the product of `shape` times the size
-// of `dtype`.
+// A dense array, row-major and little-endian. The length of `data` is the
+// product of `shape` times the size of `dtype`.
 struct Array {
   v1::Dtype dtype = v1::DTYPE_UNSPECIFIED;
   // Sizes of the axes, outermost first. Empty: one single element.
@@ -34,7 +33,7 @@ struct Array {
   double Number(int64_t index) const;
 };
 
-// Bytes of one element; 0 for what no Array has.
+// Bytes of one element; 0 for DTYPE_UNSPECIFIED.
 size_t SizeOf(v1::Dtype dtype);
 
 // Number of elements of an array of this shape. Requires that the product of
@@ -44,8 +43,8 @@ int64_t SizeOf(const std::vector<int64_t>& shape);
 // "float32", "bool".
 std::string DtypeName(v1::Dtype dtype);
 
-// Shape of the rows of predictions of this shape: without the last axis if
-// there are at least two.
+// Shape of the runs along the last axis of predictions of this shape: without
+// that axis if there are at least two.
 std::vector<int64_t> RowShape(const std::vector<int64_t>& shape);
 
 // "[300, 10]".
@@ -57,7 +56,7 @@ Array Zeros(v1::Dtype dtype, std::vector<int64_t> shape);
 // Square root of the sum of squares of all elements, in float64.
 double EuclideanNorm(const Array& array);
 
-// `array` as the destination of a result. Requires float32 or float64.
+// `array` as the destination of a result. Requires a float dtype.
 MutableArrayView MutableView(Array& array);
 
 }  // namespace lossd::cli

@@ -91,4 +91,16 @@ absl::Status WriteArray(const std::string& path, const Array& array) {
   return absl::OkStatus();
 }
 
+bool SameFile(const std::string& a, const std::string& b) {
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  // Of files that do not exist yet the path is all there is.
+  const auto resolved = [&error](const std::string& path) {
+    return std::filesystem::weakly_canonical(
+        std::filesystem::absolute(path, error), error);
+  };
+  const std::filesystem::path whole = resolved(a);
+  return !error && whole == resolved(b) && !error;
+}
+
 }  // namespace lossd::cli

@@ -30,6 +30,9 @@ absl::Status WriteArray(const std::string& path, const Array& array);
 // creating or changing the file: a full disk, for instance, cannot be foreseen.
 absl::Status CheckOutput(const std::string& path);
 
+// Whether both paths lead to the same file, or would if it existed.
+bool SameFile(const std::string& a, const std::string& b);
+
 }  // namespace lossd::cli
 
 #endif  // LOSSD_CLIENT_CLI_ARRAY_FILE_H_

@@ -15,6 +15,7 @@
 #include "client/cli/input_files.h"
 #include "client/cli/json.h"
 #include "client/cli/options_reflection.h"
+#include "client/cli/row_shape.h"
 #include "client/cli/subcommand.h"
 #include "client/cli/table.h"
 #include "client/cli/tensor_facts.h"
@@ -52,16 +53,17 @@ double TopShare(const Buffers& buffers) {
   const std::vector<double>& losses = buffers.row_losses;
   std::vector<int64_t> order(losses.size());
   std::iota(order.begin(), order.end(), 0);
-  const int64_t top = OnePercentOf(static_cast<int64_t>(order.size()));
+  const auto rows = static_cast<int64_t>(order.size());
+  const int64_t top = OnePercentOf(rows);
   std::partial_sort(order.begin(), order.begin() + top, order.end(),
                     [&losses](int64_t a, int64_t b) {
                       return losses[static_cast<size_t>(a)] >
                              losses[static_cast<size_t>(b)];
                     });
-  const int64_t columns = buffers.gradient.RowLength();
+  const int64_t columns = rows == 0 ? 0 : buffers.gradient.Size() / rows;
   double sum = 0;
   double top_sum = 0;
-  for (int64_t rank = 0; rank < static_cast<int64_t>(order.size()); ++rank) {
+  for (int64_t rank = 0; rank < rows; ++rank) {
     const int64_t row = order[static_cast<size_t>(rank)];
     for (int64_t column = 0; column < columns; ++column) {
       sum += std::abs(buffers.gradient.Number(row * columns + column));
@@ -71,8 +73,9 @@ double TopShare(const Buffers& buffers) {
   return sum > 0 ? top_sum / sum : std::numeric_limits<double>::quiet_NaN();
 }
 
-// Asks for one candidate. A refusal of the tensors makes a row too; any other
-// status says nothing about the loss and is returned.
+// Asks for one candidate. A refusal of the tensors makes a row too, and so does
+// a loss that only newer servers have; any other status says nothing about the
+// loss and is returned.
 absl::StatusOr<Row> Ask(const Candidate& candidate, const InputFiles& files,
                         const Client& client) {
   const Array& predictions = *files.Find("predictions");
@@ -81,8 +84,8 @@ absl::StatusOr<Row> Ask(const Candidate& candidate, const InputFiles& files,
       Zeros(predictions.dtype == v1::DTYPE_FLOAT64 ? v1::DTYPE_FLOAT64
                                                    : v1::DTYPE_FLOAT32,
             predictions.shape);
-  buffers.row_losses.resize(
-      static_cast<size_t>(SizeOf(RowShape(predictions.shape))));
+  buffers.row_losses.resize(static_cast<size_t>(SizeOf(
+      RowShapeOf(candidate.loss, v1::SEMANTICS_STRICT, predictions.shape))));
   LossCall call;
   call.loss = candidate.loss;
   call.predictions = predictions.View();
@@ -96,7 +99,8 @@ absl::StatusOr<Row> Ask(const Candidate& candidate, const InputFiles& files,
     row.result = *result;
     row.gradient_norm = EuclideanNorm(buffers.gradient);
     row.top_share = TopShare(buffers);
-  } else if (absl::IsInvalidArgument(result.status())) {
+  } else if (absl::IsInvalidArgument(result.status()) ||
+             absl::IsUnimplemented(result.status())) {
     row.why_not = files.Explain(result.status());
   } else {
     return result.status();

@@ -23,12 +23,6 @@ struct Sweep {
   std::vector<std::string> values;
 };
 
-bool HasOption(const v1::Loss& loss, const std::string& name) {
-  const std::vector<v1::OptionInfo> options = OptionsOf(loss);
-  return std::any_of(options.begin(), options.end(),
-                     [&](const auto& option) { return option.name() == name; });
-}
-
 bool HasClasses(const v1::Loss& loss) {
   const v1::Task task = InfoOf(loss).task();
   return task == v1::TASK_MULTICLASS || task == v1::TASK_DISTRIBUTION;
@@ -70,6 +64,35 @@ absl::StatusOr<std::vector<Candidate>> Swept(const v1::Loss& loss,
   return candidates;
 }
 
+// Why the loss is not worth asking for; empty if it is.
+std::string WhyNot(const v1::Loss& loss, const Array& predictions) {
+  std::vector<std::string> missing;
+  bool takes_targets = false;
+  for (const v1::InputInfo& input : InfoOf(loss).inputs()) {
+    takes_targets |= input.name() == "targets";
+    if (input.required() && input.name() != "targets") {
+      missing.push_back(input.name());
+    }
+  }
+  if (!missing.empty()) {
+    return absl::StrCat("it needs ", absl::StrJoin(missing, ", "),
+                        " as well: lossctl compute");
+  }
+  if (!takes_targets) return "it has no targets";
+  if (HasClasses(loss) && predictions.RowLength() < 2) {
+    return absl::StrCat(
+        "it needs a last axis of at least two classes, the predictions are ",
+        ShapeText(predictions.shape));
+  }
+  if (loss.has_nll()) {
+    const KindJudgement judgement = JudgePredictionKind(predictions, true);
+    if (judgement.kind != v1::PREDICTION_KIND_LOG_PROBABILITIES) {
+      return absl::StrCat("it needs log-probabilities: ", judgement.evidence);
+    }
+  }
+  return "";
+}
+
 // Sets what the tensors, or the flag, say of an option.
 absl::Status SetSuggested(const Array& predictions, const Array& targets,
                           const std::string& prediction_kind, v1::Loss* loss) {
@@ -102,12 +125,9 @@ absl::StatusOr<Candidates> FindCandidates(
   }
   Candidates result;
   for (v1::Loss& loss : AllLosses()) {
-    if (HasClasses(loss) && predictions.RowLength() < 2) {
-      result.misfits.push_back(
-          {InfoOf(loss).name(),
-           absl::StrCat("it needs a last axis of at least two classes, the "
-                        "predictions are ",
-                        ShapeText(predictions.shape))});
+    std::string why_not = WhyNot(loss, predictions);
+    if (!why_not.empty()) {
+      result.misfits.push_back({InfoOf(loss).name(), std::move(why_not)});
       continue;
     }
     absl::Status status =

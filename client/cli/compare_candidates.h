@@ -30,9 +30,11 @@ struct Candidates {
 
 // Every loss, with the options that the tensors suggest: prediction_kind as
 // the predictions look, or `prediction_kind` unless that is empty;
-// label_encoding ZERO_ONE for targets 0 and 1. Losses over classes are misfits
-// where there is only one class. Whether the others take the tensors is for
-// the server to say.
+// label_encoding ZERO_ONE for targets 0 and 1. Misfits are losses that need
+// further tensors or options that have no default, losses over classes where
+// there is only one class, and losses of log-probabilities where the
+// predictions look like something else. Whether the others take the tensors is
+// for the server to say.
 //
 // Each of `sweeps`, "delta=0.1,0.3,1", replaces the losses that have the
 // option by one for each value. INVALID_ARGUMENT, naming the flag, for sweeps

@@ -1,4 +1,3 @@
-#include <cstring>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -8,8 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/array_file.h"
 #include "client/cli/compute_flags.h"
+#include "client/cli/compute_outputs.h"
 #include "client/cli/input_files.h"
 #include "client/cli/json.h"
 #include "client/cli/options_reflection.h"
@@ -20,10 +19,14 @@ namespace lossd::cli {
 namespace {
 
 // How the numbers of a CSV file are to be read for a field of LossItem.
-CsvElements ElementsOf(const std::string& field) {
+CsvElements ElementsOf(const v1::Loss& loss, const std::string& field) {
   if (field == "targets") return CsvElements::kIntegerIfWhole;
   if (field == "mask") return CsvElements::kBool;
-  return CsvElements::kFloat;
+  const v1::InputInfo* const input =
+      FindInput(loss, field.substr(field.rfind('.') + 1));
+  const bool integers =
+      input != nullptr && !absl::StrContains(input->dtypes(), "float");
+  return integers ? CsvElements::kIntegerIfWhole : CsvElements::kFloat;
 }
 
 // "class_weights" is the flag of "extra_inputs.class_weights".
@@ -31,14 +34,16 @@ std::string FlagOf(const std::string& field) {
   return absl::StrCat("--", field.substr(field.rfind('.') + 1));
 }
 
-absl::Status ReadFiles(const ComputeFlags& flags, InputFiles* files) {
+absl::Status ReadFiles(const ComputeFlags& flags, const v1::Loss& loss,
+                       InputFiles* files) {
   std::map<std::string, std::string> paths = flags.files;
   paths["predictions"] = flags.predictions;
   paths["targets"] = flags.targets;
   for (const auto& [field, path] : paths) {
     if (path.empty()) continue;
     const std::string flag = absl::StrCat(FlagOf(field), " ", path);
-    absl::Status status = files->Read(field, flag, path, ElementsOf(field));
+    absl::Status status =
+        files->Read(field, flag, path, ElementsOf(loss, field));
     if (!status.ok()) return status;
   }
   for (const std::string& input : flags.extra_inputs) {
@@ -47,10 +52,11 @@ absl::Status ReadFiles(const ComputeFlags& flags, InputFiles* files) {
       return absl::InvalidArgumentError(absl::StrCat(
           "--extra_inputs: got '", input, "', allowed: NAME=FILE"));
     }
+    const std::string field =
+        absl::StrCat("extra_inputs.", input.substr(0, equals));
     absl::Status status =
-        files->Read(absl::StrCat("extra_inputs.", input.substr(0, equals)),
-                    absl::StrCat("--extra_inputs ", input),
-                    input.substr(equals + 1), CsvElements::kFloat);
+        files->Read(field, absl::StrCat("--extra_inputs ", input),
+                    input.substr(equals + 1), ElementsOf(loss, field));
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -82,37 +88,8 @@ absl::Status SetSettings(const ComputeFlags& flags, LossCall* call) {
     if (!semantics.ok()) return semantics.status();
     call->semantics = *semantics;
   }
-  for (const auto& [flag, path] :
-       {std::pair{"--gradient_out", flags.gradient_out},
-        std::pair{"--row_losses_out", flags.row_losses_out}}) {
-    if (path.empty()) continue;
-    absl::Status status = CheckOutput(path);
-    if (!status.ok()) return Prefixed(absl::StrCat(flag, " ", path), status);
-  }
-  if (!flags.gradient_out.empty() &&
-      flags.gradient_out == flags.row_losses_out) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--row_losses_out: got ", flags.row_losses_out,
-                     ", allowed: another file than that of --gradient_out"));
-  }
+  call->diagnostics = flags.diagnostics;
   return absl::OkStatus();
-}
-
-// The gradient's element type.
-absl::StatusOr<v1::Dtype> GradientDtype(const ComputeFlags& flags,
-                                        const Array& predictions) {
-  if (flags.gradient_dtype.empty()) {
-    return predictions.dtype == v1::DTYPE_FLOAT64 ? v1::DTYPE_FLOAT64
-                                                  : v1::DTYPE_FLOAT32;
-  }
-  for (const v1::Dtype dtype : {v1::DTYPE_FLOAT32, v1::DTYPE_FLOAT64}) {
-    if (absl::EqualsIgnoreCase(flags.gradient_dtype, DtypeName(dtype))) {
-      return dtype;
-    }
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--gradient_dtype: got '", flags.gradient_dtype,
-                   "', allowed: float32, float64"));
 }
 
 void SetTensors(const InputFiles& files, LossCall* call) {
@@ -128,7 +105,11 @@ void SetTensors(const InputFiles& files, LossCall* call) {
 
 void PrintText(const ClientResult& result, const Array& gradient,
                const std::string& numerics_version, std::ostream& out) {
-  const std::string options = OptionsText(result.loss_in_force);
+  // Not every server may say what was in force.
+  const std::string options =
+      result.loss_in_force.kind_case() == v1::Loss::KIND_NOT_SET
+          ? ""
+          : OptionsText(result.loss_in_force);
   Table table({{""}, {""}});
   table.AddRow({"loss", NumberText(result.loss)});
   table.AddRow({"reduction", ShortName(result.reduction)});
@@ -143,30 +124,13 @@ void PrintText(const ClientResult& result, const Array& gradient,
   table.AddRow({"clipped_count", absl::StrCat(result.clipped_count)});
   table.AddRow({"gradient_norm", NumberText(EuclideanNorm(gradient))});
   for (const auto& [name, value] : result.diagnostics) {
-    table.AddRow({name, NumberText(value)});
+    if (name != "clipped_count") table.AddRow({name, NumberText(value)});
   }
   table.AddRow({"numerics_version", numerics_version});
   table.Print(out);
   for (const std::string& warning : result.warnings) {
     out << "warning: " << warning << '\n';
   }
-}
-
-absl::Status WriteOutput(const std::string& flag, const std::string& path,
-                         const Array& array) {
-  if (path.empty()) return absl::OkStatus();
-  const absl::Status status = WriteArray(path, array);
-  return status.ok() ? status : Prefixed(absl::StrCat(flag, " ", path), status);
-}
-
-Array RowLossesArray(const std::vector<double>& values,
-                     const Array& predictions) {
-  Array array = Zeros(v1::DTYPE_FLOAT64, RowShape(predictions.shape));
-  // An empty vector may have no data, which memcpy does not take.
-  if (!values.empty()) {
-    std::memcpy(array.data.data(), values.data(), array.data.size());
-  }
-  return array;
 }
 
 int Report(const ClientResult& result, const Array& gradient,
@@ -187,21 +151,15 @@ int RunCompute(const ComputeFlags& flags, const Session& session) {
   LossCall call;
   call.loss = *loss;
   InputFiles files;
+  ComputeOutputs outputs;
   absl::Status status = SetSettings(flags, &call);
-  if (status.ok()) status = ReadFiles(flags, &files);
-  if (!status.ok()) return Fail(session, kUsage, status);
-  SetTensors(files, &call);
-
-  const Array& predictions = *files.Find("predictions");
-  const absl::StatusOr<v1::Dtype> dtype = GradientDtype(flags, predictions);
-  if (!dtype.ok()) return Fail(session, kUsage, dtype.status());
-  Array gradient = Zeros(*dtype, predictions.shape);
-  call.gradient = MutableView(gradient);
-  std::vector<double> row_losses;
-  if (!flags.row_losses_out.empty()) {
-    row_losses.resize(static_cast<size_t>(SizeOf(RowShape(predictions.shape))));
-    call.row_losses = row_losses;
+  if (status.ok()) status = outputs.Read(flags);
+  if (status.ok()) status = ReadFiles(flags, *loss, &files);
+  if (status.ok()) {
+    SetTensors(files, &call);
+    status = outputs.Allocate(*files.Find("predictions"), &call);
   }
+  if (!status.ok()) return Fail(session, kUsage, status);
 
   const absl::StatusOr<Client> client = Connect(session);
   if (!client.ok()) return Fail(session, kFailed, client.status());
@@ -209,13 +167,10 @@ int RunCompute(const ComputeFlags& flags, const Session& session) {
   if (!result.ok()) {
     return Fail(session, kFailed, files.Explain(result.status()));
   }
-  status = WriteOutput("--gradient_out", flags.gradient_out, gradient);
-  if (status.ok() && !flags.row_losses_out.empty()) {
-    status = WriteOutput("--row_losses_out", flags.row_losses_out,
-                         RowLossesArray(row_losses, predictions));
-  }
+  status = outputs.Write();
   if (!status.ok()) return Fail(session, kFailed, status);
-  return Report(*result, gradient, client->numerics_version(), session);
+  return Report(*result, outputs.gradient(), client->numerics_version(),
+                session);
 }
 
 }  // namespace

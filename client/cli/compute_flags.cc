@@ -17,7 +17,9 @@ void AddTensorFlags(CLI::App& command, ComputeFlags& flags) {
                                const std::string& text) {
     return command.add_option(flag, path, text)->type_name("FILE");
   };
-  AddTensorFiles(command, flags.predictions, flags.targets);
+  AddTensorFiles(command, flags.predictions, flags.targets)
+      ->required(false)
+      ->description("what is true, .npy or .csv; some losses have none");
   file("--sample_weights", flags.files["sample_weights"],
        "a weight for each row");
   file("--mask", flags.files["mask"], "which rows count: bool, in CSV 0 and 1");
@@ -37,7 +39,9 @@ void AddSettingFlags(CLI::App& command, ComputeFlags& flags) {
   command
       .add_option(
           "--reduction", flags.reduction,
-          absl::StrCat(names(v1::Reduction_descriptor()), "; default MEAN"))
+          absl::StrCat(names(v1::Reduction_descriptor()),
+                       "; default MEAN, for labels with class_weights and "
+                       "--semantics PYTORCH WEIGHTED_MEAN"))
       ->type_name("NAME");
   command
       .add_option("--normalizer", flags.normalizer,
@@ -50,16 +54,31 @@ void AddSettingFlags(CLI::App& command, ComputeFlags& flags) {
       ->type_name("NAME");
   command
       .add_option("--gradient_dtype", flags.gradient_dtype,
-                  "float32 or float64; default: that of the predictions")
+                  "float32, float64, float16 or bfloat16; default: that of the "
+                  "predictions")
       ->type_name("NAME");
   command
       .add_option("--gradient_out", flags.gradient_out,
                   "write the gradient there, .npy")
       ->type_name("FILE");
   command
+      .add_option("--extra_gradient_out", flags.extra_gradients_out,
+                  "write the gradient of a further tensor there, .npy, by the "
+                  "tensor's name; repeatable")
+      ->type_name("NAME=FILE")
+      ->allow_extra_args(false);
+  command
       .add_option("--row_losses_out", flags.row_losses_out,
                   "write the loss of each row there, .npy")
       ->type_name("FILE");
+  command.add_flag(
+      "--diagnostics", flags.diagnostics,
+      "also print figures such as accuracy, and look for mistakes");
+}
+
+std::string TypeName(const v1::OptionInfo& option) {
+  if (option.type() == "enum") return "NAME";
+  return option.type() == "bool" ? "true|false" : "NUMBER";
 }
 
 }  // namespace
@@ -86,7 +105,7 @@ void AddLossFlags(CLI::App& command, const v1::Loss& loss,
     }
     command
         .add_option("--" + option.name(), flags.options[option.name()], text)
-        ->type_name(option.type() == "enum" ? "NAME" : "NUMBER")
+        ->type_name(TypeName(option))
         ->group(group);
   }
   for (const v1::InputInfo& input : InfoOf(loss).inputs()) {
@@ -96,7 +115,10 @@ void AddLossFlags(CLI::App& command, const v1::Loss& loss,
     command
         .add_option("--" + input.name(),
                     flags.files["extra_inputs." + input.name()],
-                    absl::StrCat(input.shape(), ": ", input.summary()))
+                    absl::StrCat(input.shape(), ": ", input.summary(),
+                                 input.differentiable()
+                                     ? "; has a gradient: --extra_gradient_out"
+                                     : ""))
         ->type_name("FILE")
         ->group(group);
   }

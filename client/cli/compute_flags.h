@@ -22,6 +22,7 @@ struct ComputeFlags {
   std::map<std::string, std::string> files;
   // NAME=FILE.
   std::vector<std::string> extra_inputs;
+  std::vector<std::string> extra_gradients_out;
   // The loss's own options, as text.
   std::map<std::string, std::string> options;
   std::string reduction;
@@ -30,6 +31,7 @@ struct ComputeFlags {
   std::string gradient_dtype;
   std::string gradient_out;
   std::string row_losses_out;
+  bool diagnostics = false;
 };
 
 // The flags that all losses have.

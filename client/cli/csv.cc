@@ -63,6 +63,10 @@ absl::StatusOr<Array> ParseCsv(const std::string& text, CsvElements elements) {
   bool whole = true;
   size_t columns = 1;
   const std::vector<std::string> lines = Lines(text);
+  if (lines.empty()) {
+    return absl::InvalidArgumentError(
+        "got an empty file, allowed: at least one number");
+  }
   for (size_t row = 0; row < lines.size(); ++row) {
     const std::vector<std::string> cells = absl::StrSplit(lines[row], ',');
     if (row == 0) columns = cells.size();

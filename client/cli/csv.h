@@ -22,9 +22,10 @@ enum class CsvElements {
 
 // The array in `text`, a whole file: shape [rows] for one number a line,
 // [rows, columns] for more. A line ends with LF or CRLF; spaces around numbers
-// are ignored; nan and inf are numbers; an empty file is shape [0]. There is
-// no header line. Fails with INVALID_ARGUMENT, naming line and column, for
-// anything that is no number, and for lines of different lengths.
+// are ignored; nan and inf are numbers. There is no header line. Fails with
+// INVALID_ARGUMENT, naming line and column, for anything that is no number, for
+// lines of different lengths, and for a file without any number: it is more
+// likely a program that failed than an array of shape [0], which .npy can hold.
 absl::StatusOr<Array> ParseCsv(const std::string& text, CsvElements elements);
 
 }  // namespace lossd::cli

@@ -38,13 +38,17 @@ void PrintEntries(std::string title, const Texts& texts, std::ostream& out) {
 std::string InputText(const v1::InputInfo& input) {
   return absl::StrCat(input.name(), input.required() ? "" : " (optional)", ": ",
                       input.shape(), "; ", input.dtypes(), "; ",
-                      input.summary());
+                      input.summary(),
+                      input.differentiable() ? "; has a gradient" : "");
 }
 
 std::string RowText(const v1::LossInfo& loss) {
   if (loss.row_loss() == "element") return "every element is a row";
   if (loss.row_loss() == "joint") return "one loss of all its elements";
-  return absl::StrCat(loss.row_loss(), " over the last axis");
+  const std::string text = absl::StrCat(loss.row_loss(), " over the last axis");
+  if (loss.row_loss() != "mean") return text;
+  return absl::StrCat(text,
+                      "; with --semantics PYTORCH every element is a row");
 }
 
 std::string OptionText(const v1::OptionInfo& option) {
@@ -80,6 +84,7 @@ void PrintText(const v1::LossInfo& loss, std::ostream& out) {
   }
   if (options.empty()) options.emplace_back("none");
   PrintEntries("options", options, out);
+  PrintEntry("diagnostics", absl::StrJoin(loss.diagnostics(), ", "), out);
 }
 
 bool HasName(const v1::LossInfo& loss, const std::string& name) {

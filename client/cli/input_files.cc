@@ -14,14 +14,14 @@
 
 namespace lossd::cli {
 
-void AddTensorFiles(CLI::App& command, std::string& predictions,
-                    std::string& targets) {
+CLI::Option* AddTensorFiles(CLI::App& command, std::string& predictions,
+                            std::string& targets) {
   command
       .add_option("--predictions", predictions,
                   "what the model said, .npy or .csv")
       ->type_name("FILE")
       ->required();
-  command.add_option("--targets", targets, "what is true, .npy or .csv")
+  return command.add_option("--targets", targets, "what is true, .npy or .csv")
       ->type_name("FILE")
       ->required();
 }
@@ -48,6 +48,9 @@ std::string ElementText(int64_t index, const std::vector<int64_t>& shape) {
 
 // The flag for a field that is no file.
 std::string FlagOf(const std::vector<std::string>& path) {
+  if (path[0] == "extra_gradients" && path.size() > 1) {
+    return absl::StrCat("--extra_gradient_out ", path[1]);
+  }
   // Options are "loss.NAME.OPTION".
   const bool nested = (path[0] == "loss" && path.size() > 2) ||
                       (path[0] == "outputs" && path.size() > 1);

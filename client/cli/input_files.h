@@ -17,9 +17,9 @@
 
 namespace lossd::cli {
 
-// Defines --predictions and --targets, both required.
-void AddTensorFiles(CLI::App& command, std::string& predictions,
-                    std::string& targets);
+// Defines --predictions and --targets, both required, and returns the latter.
+CLI::Option* AddTensorFiles(CLI::App& command, std::string& predictions,
+                            std::string& targets);
 
 class InputFiles {
  public:

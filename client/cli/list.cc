@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/json.h"
 #include "client/cli/options_reflection.h"
@@ -18,6 +19,40 @@ namespace {
 
 constexpr size_t kIndent = 4;
 
+void PrintEntry(const std::string& text, std::ostream& out) {
+  out << std::string(kIndent, ' ') << Wrap(text, kIndent) << '\n';
+}
+
+// "NAME, NAME": the inputs other than targets for which `wanted` holds.
+template <typename Predicate>
+std::string InputNames(const v1::LossInfo& loss, Predicate wanted) {
+  std::vector<std::string> names;
+  for (const v1::InputInfo& input : loss.inputs()) {
+    if (input.name() != "targets" && wanted(input)) {
+      names.push_back(input.name());
+    }
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+// What it is, and what of it compute has to be told.
+void PrintLoss(const v1::LossInfo& loss, std::ostream& out) {
+  out << "  " << loss.name();
+  if (loss.aliases_size() > 0) {
+    out << " (" << absl::StrJoin(loss.aliases(), ", ") << ")";
+  }
+  out << '\n';
+  PrintEntry(loss.summary(), out);
+  const std::string needs =
+      InputNames(loss, [](const auto& input) { return input.required(); });
+  if (!needs.empty()) PrintEntry(absl::StrCat("needs ", needs), out);
+  const std::string gradients = InputNames(
+      loss, [](const auto& input) { return input.differentiable(); });
+  if (!gradients.empty()) {
+    PrintEntry(absl::StrCat("has gradients of ", gradients, " too"), out);
+  }
+}
+
 void PrintText(const std::vector<v1::LossInfo>& losses, std::ostream& out) {
   const char* separator = "";
   for (int task = v1::Task_MIN; task <= v1::Task_MAX; ++task) {
@@ -29,12 +64,7 @@ void PrintText(const std::vector<v1::LossInfo>& losses, std::ostream& out) {
     out << std::exchange(separator, "\n")
         << (title.empty() ? "other" : absl::AsciiStrToLower(title)) << '\n';
     for (const v1::LossInfo& loss : of_task) {
-      out << "  " << loss.name();
-      if (loss.aliases_size() > 0) {
-        out << " (" << absl::StrJoin(loss.aliases(), ", ") << ")";
-      }
-      out << '\n'
-          << std::string(kIndent, ' ') << Wrap(loss.summary(), kIndent) << '\n';
+      PrintLoss(loss, out);
     }
   }
 }

@@ -10,12 +10,17 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/session.h"
 #include "client/cli/subcommand.h"
 
 namespace lossd::cli {
 namespace {
+
+// More than 30 years, in seconds; deadlines far beyond overflow.
+constexpr double kLongestTimeout = 1e9;
 
 // CLI11 takes arguments last to first.
 std::vector<std::string> Reversed(std::vector<std::string> arguments) {
@@ -40,6 +45,16 @@ std::string LossOf(const std::vector<std::string>& arguments) {
   return loss;
 }
 
+// CLI11's own check for positive numbers lets infinity pass, and NaN.
+std::string CheckTimeout(const std::string& text) {
+  double seconds = 0;
+  const bool fine = absl::SimpleAtod(text, &seconds) && seconds > 0 &&
+                    seconds <= kLongestTimeout;
+  return fine ? ""
+              : absl::StrCat("got ", text,
+                             ", allowed: > 0 and <= ", kLongestTimeout);
+}
+
 void AddGlobalFlags(CLI::App& app, Session& session) {
   app.add_option("--server", session.server,
                  "where lossd listens: HOST:PORT or unix:PATH")
@@ -49,7 +64,7 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
   app.add_option("--timeout", session.timeout_seconds,
                  "longest time to connect, and for each call, > 0")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber)
+      ->check(CheckTimeout)
       ->capture_default_str();
   app.add_option("--format", session.format,
                  "table for people, json (one object) for programs")
@@ -65,6 +80,28 @@ void RefuseEmptyValues(CLI::App& command) {
       return std::string(text.empty() ? "must not be empty" : "");
     });
   }
+}
+
+// Complains that no subcommand was given, or one that there is not.
+int FailNoSubcommand(const Session& session,
+                     const std::vector<Subcommand>& commands,
+                     const std::vector<std::string>& words) {
+  const std::string names = absl::StrJoin(
+      commands, ", ", [](std::string* out, const Subcommand& command) {
+        out->append(command.app->get_name());
+      });
+  if (words.empty()) {
+    return Fail(session, kUsage,
+                absl::StrCat("no subcommand given, allowed: ", names));
+  }
+  if (absl::StartsWith(words.front(), "-")) {
+    return Fail(session, kUsage,
+                absl::StrCat(words.front(),
+                             ": no flag of lossctl, see lossctl --help"));
+  }
+  return Fail(session, kUsage,
+              absl::StrCat("unknown subcommand '", words.front(),
+                           "', allowed: ", names));
 }
 
 // Complains of what no flag took.
@@ -92,7 +129,8 @@ int Run(const std::vector<std::string>& arguments, Session& session) {
   // So that --server may stand before and after the subcommand.
   app.fallthrough();
   app.allow_extras();
-  app.require_subcommand(1);
+  // That there is one is checked below, where an unknown one can be named.
+  app.require_subcommand(0, 1);
   app.get_formatter()->column_width(34);
   AddGlobalFlags(app, session);
   const std::vector<Subcommand> commands = {AddList(app),
@@ -117,7 +155,7 @@ int Run(const std::vector<std::string>& arguments, Session& session) {
     return unknown.empty() ? command.run(session)
                            : FailUnknown(session, command, unknown);
   }
-  return Fail(session, kUsage, "no subcommand given, see lossctl --help");
+  return FailNoSubcommand(session, commands, app.remaining());
 }
 
 }  // namespace

@@ -21,18 +21,21 @@ constexpr size_t kMagicLength = 6;
 // Data begin at a multiple of this, so that they can be mapped.
 constexpr size_t kAlignment = 64;
 constexpr char kReadable[] =
-    "allowed: float16, float32, float64, int32, int64 and bool";
+    "allowed: float16, bfloat16, float32, float64, int32, int64 and bool";
 
 struct NpyType {
   const char* descr;
   v1::Dtype dtype;
 };
-constexpr std::array<NpyType, 6> kTypes = {{{"<f4", v1::DTYPE_FLOAT32},
+// Of several with one dtype the last is written.
+constexpr std::array<NpyType, 8> kTypes = {{{"<f4", v1::DTYPE_FLOAT32},
                                             {"<f8", v1::DTYPE_FLOAT64},
                                             {"<i4", v1::DTYPE_INT32},
                                             {"<i8", v1::DTYPE_INT64},
                                             {"|b1", v1::DTYPE_BOOL},
-                                            {"<f2", v1::DTYPE_FLOAT16}}};
+                                            {"<f2", v1::DTYPE_FLOAT16},
+                                            {"|V2", v1::DTYPE_BFLOAT16},
+                                            {"<V2", v1::DTYPE_BFLOAT16}}};
 
 absl::Status Malformed(const std::string& what) {
   return absl::InvalidArgumentError(

@@ -44,6 +44,8 @@ std::string TypeName(const FieldDescriptor* field) {
       return "enum";
     case FieldDescriptor::CPPTYPE_INT64:
       return "int64";
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return "bool";
     default:
       return "double";
   }
@@ -71,6 +73,12 @@ std::optional<T> ParseNumber(const std::string& text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end) return std::nullopt;
   return value;
+}
+
+std::optional<bool> ParseBool(const std::string& text) {
+  if (absl::EqualsIgnoreCase(text, "true")) return true;
+  if (absl::EqualsIgnoreCase(text, "false")) return false;
+  return std::nullopt;
 }
 
 absl::Status BadValue(const v1::OptionInfo& option, const std::string& text,
@@ -128,12 +136,25 @@ std::vector<v1::OptionInfo> OptionsOf(const v1::Loss& loss) {
   return options;
 }
 
+bool HasOption(const v1::Loss& loss, const std::string& name) {
+  const FieldDescriptor* const field =
+      Member(loss)->message_type()->FindFieldByName(name);
+  return field != nullptr && IsOption(field);
+}
+
+const v1::InputInfo* FindInput(const v1::Loss& loss, const std::string& name) {
+  for (const v1::InputInfo& input : InfoOf(loss).inputs()) {
+    if (input.name() == name) return &input;
+  }
+  return nullptr;
+}
+
 absl::Status SetOption(const std::string& name, const std::string& text,
                        v1::Loss* loss) {
   const FieldDescriptor* const member = Member(*loss);
   const FieldDescriptor* const field =
       member->message_type()->FindFieldByName(name);
-  if (field == nullptr || !IsOption(field)) {
+  if (!HasOption(*loss, name)) {
     std::vector<std::string> names;
     for (const v1::OptionInfo& option : OptionsOf(*loss)) {
       names.push_back("--" + option.name());
@@ -155,6 +176,10 @@ absl::Status SetOption(const std::string& name, const std::string& text,
     const std::optional<int64_t> value = ParseNumber<int64_t>(text);
     if (!value) return BadValue(option, text, "a whole number");
     reflection->SetInt64(message, field, *value);
+  } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+    const std::optional<bool> value = ParseBool(text);
+    if (!value) return BadValue(option, text, "true or false");
+    reflection->SetBool(message, field, *value);
   } else {
     const std::optional<double> value = ParseNumber<double>(text);
     if (!value) return BadValue(option, text, "a number");
@@ -178,6 +203,8 @@ std::optional<std::string> OptionText(const v1::Loss& loss,
                        reflection->GetEnumValue(message, field));
     case FieldDescriptor::CPPTYPE_INT64:
       return absl::StrCat(reflection->GetInt64(message, field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return reflection->GetBool(message, field) ? "true" : "false";
     default:
       return ExactText(reflection->GetDouble(message, field));
   }

@@ -34,7 +34,15 @@ const v1::LossInfo& InfoOf(const v1::Loss& loss);
 // message. Requires a loss of AllLosses().
 std::vector<v1::OptionInfo> OptionsOf(const v1::Loss& loss);
 
-// Sets an option from text. Enums are given by their short names in any case.
+// Whether the loss has an option of this name. Requires a loss of AllLosses().
+bool HasOption(const v1::Loss& loss, const std::string& name);
+
+// What the message of the loss says of an input, or null if the loss has none
+// of this name. Valid for ever. Requires a loss of AllLosses().
+const v1::InputInfo* FindInput(const v1::Loss& loss, const std::string& name);
+
+// Sets an option from text. Enums are given by their short names, bools as true
+// and false, in any case.
 // INVALID_ARGUMENT, naming what is allowed, for an option that the loss does
 // not have or a text that is no value of its type. The range is the server's
 // business. Messages begin with "--NAME". Requires a loss of AllLosses().

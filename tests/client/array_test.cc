@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace lossd {
@@ -39,6 +40,29 @@ TEST(ViewOf, EveryElementType) {
 TEST(ViewOf, ShapeOfOneElementMayBeEmpty) {
   const std::array<double, 1> value = {1};
   EXPECT_THAT(ViewOf(value, {}).shape, IsEmpty());
+}
+
+TEST(ViewOf, HalfTypesAreSixteenBits) {
+  const std::vector<uint16_t> bits(6);
+  for (const auto& [view, dtype] :
+       {std::pair{Float16ViewOf(bits, {2, 3}), v1::DTYPE_FLOAT16},
+        std::pair{Bfloat16ViewOf(bits, {2, 3}), v1::DTYPE_BFLOAT16}}) {
+    EXPECT_EQ(view.dtype, dtype);
+    EXPECT_THAT(view.shape, ElementsAre(2, 3));
+    EXPECT_EQ(view.data, bits.data());
+    EXPECT_EQ(view.bytes, 12u);
+  }
+}
+
+TEST(MutableViewOf, HalfTypesAreSixteenBits) {
+  std::vector<uint16_t> bits(3);
+  for (const auto& [view, dtype] :
+       {std::pair{MutableFloat16ViewOf(bits), v1::DTYPE_FLOAT16},
+        std::pair{MutableBfloat16ViewOf(bits), v1::DTYPE_BFLOAT16}}) {
+    EXPECT_EQ(view.dtype, dtype);
+    EXPECT_EQ(view.data, bits.data());
+    EXPECT_EQ(view.bytes, 6u);
+  }
 }
 
 TEST(MutableViewOf, FloatAndDouble) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "client/client.h"
@@ -36,7 +37,7 @@ class ComputeTest : public ::testing::Test {
     return call;
   }
 
-  testing::FakeServer server_;
+  test::FakeServer server_;
   const std::vector<float> predictions_ = {1, 2, 3, 4, 5, 6};
   const std::vector<double> targets_ = {6, 5, 4, 3, 2, 1};
 };
@@ -174,11 +175,133 @@ TEST_F(ComputeTest, BuffersOfTheWrongSizeAreRefusedHere) {
   call.gradient = {v1::DTYPE_FLOAT32, nullptr, 24};
   ExpectViolation(client.Compute(call).status(), "gradient.data");
 
-  std::vector<double> row_losses(6);
+  std::vector<double> variance_gradient(5);
   call.gradient = {};
-  call.row_losses = row_losses;
-  ExpectViolation(client.Compute(call).status(), "row_losses");
+  call.extra_gradients["variance"] = MutableViewOf(variance_gradient);
+  ExpectViolation(client.Compute(call).status(), "extra_gradients.variance");
+
+  call.extra_gradients["variance"] = {};
+  ExpectViolation(client.Compute(call).status(),
+                  "extra_gradients.variance.dtype");
   EXPECT_THAT(server_.requests(), IsEmpty());
+}
+
+TEST_F(ComputeTest, RowLossesOfAnotherNumberOfRowsAreRefusedByTheReply) {
+  std::vector<double> row_losses(6, -1);
+  std::vector<float> gradient(6, -1);
+  LossCall call = Call();
+  call.gradient = MutableViewOf(gradient);
+  call.row_losses = row_losses;
+  const Client client = Connected();
+  const absl::Status status = client.Compute(call).status();
+  ExpectViolation(status, "row_losses");
+  EXPECT_THAT(status.message(), HasSubstr("3 x 8 bytes"));
+  EXPECT_THAT(row_losses, Each(-1));
+  EXPECT_THAT(gradient, Each(-1));
+
+  // Only the server knows when every element is a row.
+  server_.elements_are_rows = true;
+  ASSERT_TRUE(client.Compute(call).ok());
+  EXPECT_THAT(row_losses, ElementsAre(0, 10, 20, 30, 40, 50));
+}
+
+TEST_F(ComputeTest, ExtraGradientsArriveInTheBuffersOfTheCaller) {
+  std::vector<double> gradient(6, -1);
+  std::vector<double> variance_gradient(6, -1);
+  LossCall call = Call();
+  call.extra_inputs["variance"] = ViewOf(targets_, {3, 2});
+  call.gradient = MutableViewOf(gradient);
+  call.extra_gradients["variance"] = MutableViewOf(variance_gradient);
+  const Client client = Connected();
+  ASSERT_TRUE(client.Compute(call).ok());
+  EXPECT_THAT(gradient, ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(variance_gradient, ElementsAre(100, 101, 102, 103, 104, 105));
+
+  // It may be the only one that is wanted.
+  std::vector<float> floats(6, -1);
+  call.gradient = {};
+  call.extra_gradients["variance"] = MutableViewOf(floats);
+  ASSERT_TRUE(client.Compute(call).ok());
+  EXPECT_THAT(floats, ElementsAre(100, 101, 102, 103, 104, 105));
+  const v1::Outputs outputs = server_.requests().back().items(0).outputs();
+  EXPECT_TRUE(outputs.gradient());
+  EXPECT_EQ(outputs.gradient_dtype(), v1::DTYPE_FLOAT32);
+}
+
+TEST_F(ComputeTest, ExtraGradientsThatNobodyWantsAreIgnored) {
+  std::vector<float> gradient(6, -1);
+  LossCall call = Call();
+  call.extra_inputs["variance"] = ViewOf(targets_, {3, 2});
+  call.gradient = MutableViewOf(gradient);
+  ASSERT_TRUE(Connected().Compute(call).ok());
+  EXPECT_THAT(gradient, ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST_F(ComputeTest, ExtraGradientsThatThereAreNoneOfAreRefused) {
+  std::vector<float> gradient(6, -1);
+  std::vector<float> extra(6, -1);
+  LossCall call = Call();
+  call.extra_inputs["class_weights"] = ViewOf(targets_, {6});
+  call.gradient = MutableViewOf(gradient);
+  const Client client = Connected();
+  for (const char* name : {"class_weights", "variance"}) {
+    call.extra_gradients = {{name, MutableViewOf(extra)}};
+    ExpectViolation(client.Compute(call).status(),
+                    std::string("extra_gradients.") + name);
+  }
+  EXPECT_THAT(gradient, Each(-1));
+}
+
+TEST_F(ComputeTest, AllGradientsHaveOneDtype) {
+  std::vector<float> gradient(6, -1);
+  std::vector<double> extra(6, -1);
+  LossCall call = Call();
+  call.extra_inputs["variance"] = ViewOf(targets_, {3, 2});
+  call.gradient = MutableViewOf(gradient);
+  call.extra_gradients["variance"] = MutableViewOf(extra);
+  ExpectViolation(Connected().Compute(call).status(),
+                  "extra_gradients.variance.dtype");
+  EXPECT_THAT(server_.requests(), IsEmpty());
+}
+
+TEST_F(ComputeTest, ExtraGradientsThatDoNotFitAreErrorsAndWriteNothing) {
+  server_.edit = [](v1::ComputeResponse* response) {
+    auto& gradients = *response->mutable_results(0)->mutable_extra_gradients();
+    gradients["variance"].mutable_data()->pop_back();
+  };
+  std::vector<float> gradient(6, -1);
+  std::vector<float> extra(6, -1);
+  LossCall call = Call();
+  call.extra_inputs["variance"] = ViewOf(targets_, {3, 2});
+  call.gradient = MutableViewOf(gradient);
+  call.extra_gradients["variance"] = MutableViewOf(extra);
+  const absl::Status status = Connected().Compute(call).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(status.message(), HasSubstr("extra_gradients.variance"));
+  EXPECT_THAT(gradient, Each(-1));
+  EXPECT_THAT(extra, Each(-1));
+}
+
+TEST_F(ComputeTest, HalfTypesTravelAsTheyAre) {
+  const std::vector<uint16_t> bits = {1, 2, 3, 4, 5, 0x8000};
+  std::vector<uint16_t> gradient(6, 77);
+  LossCall call = Call();
+  call.predictions = Float16ViewOf(bits, {3, 2});
+  call.targets = Bfloat16ViewOf(bits, {3, 2});
+  const Client client = Connected();
+  for (const auto& [view, dtype] :
+       {std::pair{MutableFloat16ViewOf(gradient), v1::DTYPE_FLOAT16},
+        std::pair{MutableBfloat16ViewOf(gradient), v1::DTYPE_BFLOAT16}}) {
+    gradient.assign(6, 77);
+    call.gradient = view;
+    ASSERT_TRUE(client.Compute(call).ok());
+    EXPECT_THAT(gradient, ElementsAre(0, 1, 2, 3, 4, 5));
+    const v1::LossItem item = server_.requests().back().items(0);
+    EXPECT_EQ(item.predictions().dtype(), v1::DTYPE_FLOAT16);
+    EXPECT_EQ(item.predictions().data(), Bytes(bits));
+    EXPECT_EQ(item.targets().dtype(), v1::DTYPE_BFLOAT16);
+    EXPECT_EQ(item.outputs().gradient_dtype(), dtype);
+  }
 }
 
 TEST_F(ComputeTest, RowsOfEveryRank) {
@@ -311,8 +434,12 @@ TEST_F(ComputeTest, DefaultsHaveNoDestinations) {
   defaults.gradient = MutableViewOf(gradient);
   ExpectViolation(client.ComputeBatch(calls, defaults).status(),
                   "defaults.gradient");
-  std::vector<double> row_losses(3);
   defaults.gradient = {};
+  defaults.extra_gradients["variance"] = MutableViewOf(gradient);
+  ExpectViolation(client.ComputeBatch(calls, defaults).status(),
+                  "defaults.extra_gradients");
+  std::vector<double> row_losses(3);
+  defaults.extra_gradients = {};
   defaults.row_losses = row_losses;
   ExpectViolation(client.ComputeBatch(calls, defaults).status(),
                   "defaults.row_losses");

@@ -27,7 +27,7 @@ LossCall CallOf(const std::vector<float>& values) {
 }
 
 TEST(Connect, NobodyAnswers) {
-  const testing::TempDir dir;
+  const test::TempDir dir;
   const std::string target = "unix:" + dir.path() + "/nobody";
   const auto client = Client::Connect(target);
   EXPECT_EQ(client.status().code(), absl::StatusCode::kUnavailable);
@@ -36,7 +36,7 @@ TEST(Connect, NobodyAnswers) {
 
 TEST(Connect, AServerThatNeverAnswersIsUnavailableAtTheDeadline) {
   absl::Notification release;
-  testing::FakeServer server;
+  test::FakeServer server;
   server.before_info = [&release](auto*) {
     release.WaitForNotification();
     return grpc::Status::OK;
@@ -51,7 +51,7 @@ TEST(Connect, AServerThatNeverAnswersIsUnavailableAtTheDeadline) {
 }
 
 TEST(Connect, LearnsTheArithmetic) {
-  testing::FakeServer server;
+  test::FakeServer server;
   const auto client = Client::Connect(server.target());
   ASSERT_TRUE(client.ok()) << client.status();
   EXPECT_EQ(client->numerics_version(), "fake-1");
@@ -74,7 +74,7 @@ TEST(Connect, TargetMustBeGiven) {
 }
 
 TEST(Connect, OverTcpWithoutTheProxyOfTheEnvironment) {
-  testing::FakeServer server("127.0.0.1:0");
+  test::FakeServer server("127.0.0.1:0");
   ASSERT_EQ(setenv("http_proxy", "http://proxy.invalid:9", 1), 0);
   const auto client = Client::Connect(server.target());
   ASSERT_EQ(unsetenv("http_proxy"), 0);
@@ -83,7 +83,7 @@ TEST(Connect, OverTcpWithoutTheProxyOfTheEnvironment) {
 
 TEST(Deadline, OfTheCallAndOfTheClient) {
   absl::Notification release;
-  testing::FakeServer server;
+  test::FakeServer server;
   server.before_compute = [&release](auto*) {
     release.WaitForNotification();
     return grpc::Status::OK;
@@ -108,7 +108,7 @@ TEST(Deadline, OfTheCallAndOfTheClient) {
 }
 
 TEST(MessageLimit, OfTheServer) {
-  testing::FakeServer server;
+  test::FakeServer server;
   server.info.mutable_limits()->set_max_message_bytes(1000);
   const auto client = Client::Connect(server.target());
   ASSERT_TRUE(client.ok()) << client.status();
@@ -127,14 +127,14 @@ TEST(MessageLimit, RequestsOfExactlyTheLimitAreSent) {
   const std::vector<float> values(100);
   int64_t bytes = 0;
   {
-    testing::FakeServer server;
+    test::FakeServer server;
     const auto client = Client::Connect(server.target());
     ASSERT_TRUE(client.ok()) << client.status();
     ASSERT_TRUE(client->Compute(CallOf(values)).ok());
     bytes = static_cast<int64_t>(server.requests()[0].ByteSizeLong());
   }
   for (const int64_t limit : {bytes, bytes - 1}) {
-    testing::FakeServer server;
+    test::FakeServer server;
     server.info.mutable_limits()->set_max_message_bytes(limit);
     const auto client = Client::Connect(server.target());
     ASSERT_TRUE(client.ok()) << client.status();
@@ -143,7 +143,7 @@ TEST(MessageLimit, RequestsOfExactlyTheLimitAreSent) {
 }
 
 TEST(MessageLimit, OfTheClient) {
-  testing::FakeServer server;
+  test::FakeServer server;
   const auto client =
       Client::Connect(server.target(), {.max_message_bytes = 1000});
   ASSERT_TRUE(client.ok()) << client.status();
@@ -165,7 +165,7 @@ TEST(MessageLimit, OfTheClient) {
 }
 
 TEST(MessageLimit, IsNotGrpcsFourMebibytes) {
-  testing::FakeServer server;
+  test::FakeServer server;
   server.info.mutable_limits()->set_max_message_bytes(
       std::numeric_limits<int64_t>::max());
   const auto client = Client::Connect(server.target());
@@ -183,7 +183,7 @@ TEST(MessageLimit, IsNotGrpcsFourMebibytes) {
 }
 
 TEST(FailedRpc, KeepsCodeTextAndDetails) {
-  testing::FakeServer server;
+  test::FakeServer server;
   server.before_compute = [](auto*) {
     v1::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(2);
@@ -209,7 +209,7 @@ TEST(FailedRpc, KeepsCodeTextAndDetails) {
 }
 
 TEST(AboutTheServer, LossesAndInfo) {
-  testing::FakeServer server;
+  test::FakeServer server;
   const auto client = Client::Connect(server.target());
   ASSERT_TRUE(client.ok()) << client.status();
   const auto losses = client->ListLosses();
@@ -222,7 +222,7 @@ TEST(AboutTheServer, LossesAndInfo) {
 }
 
 TEST(CheckHealth, OfTheServerAndOfAService) {
-  testing::FakeServer server;
+  test::FakeServer server;
   const auto client = Client::Connect(server.target());
   ASSERT_TRUE(client.ok()) << client.status();
   EXPECT_TRUE(client->CheckHealth().ok()) << client->CheckHealth();

@@ -6,16 +6,18 @@
 #include <grpcpp/grpcpp.h>
 #include <stdlib.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "lossd/v1/loss_service.grpc.pb.h"
 
-namespace lossd::testing {
+namespace lossd::test {
 
 // A folder of its own, deleted with everything in it.
 class TempDir {
@@ -33,8 +35,9 @@ class TempDir {
 };
 
 // Counts instead of computing: loss is the item's place in the request,
-// gradient element i is i, row loss i is 10 i. Predictions must be float32. Set
-// the members before the first call.
+// gradient element i is i, that of an extra input 100 + i, row loss i is 10 i.
+// Half types get these as 16-bit integers. Set the members before the first
+// call.
 class FakeServer final : public v1::LossService::Service {
  public:
   // What is asked before an answer; anything but OK is the RPC's answer.
@@ -74,6 +77,10 @@ class FakeServer final : public v1::LossService::Service {
   v1::GetServerInfoResponse info;
   Hook before_info = [](auto*) { return grpc::Status::OK; };
   Hook before_compute = [](auto*) { return grpc::Status::OK; };
+  // Extra inputs that have a gradient.
+  std::set<std::string> differentiable = {"variance"};
+  // Every element is a row, instead of the last axis.
+  bool elements_are_rows = false;
   // Changes the reply before it is sent.
   std::function<void(v1::ComputeResponse*)> edit = [](auto*) {};
 
@@ -105,37 +112,53 @@ class FakeServer final : public v1::LossService::Service {
       result->set_loss(response->results_size() - 1);
       Answer(item.has_predictions() ? item.predictions()
                                     : request->defaults().predictions(),
-             item.outputs(), result);
+             item, result);
     }
     edit(response);
     return grpc::Status::OK;
   }
 
  private:
-  static void Answer(const v1::Tensor& predictions, const v1::Outputs& outputs,
-                     v1::LossResult* result) {
-    const int64_t elements =
-        static_cast<int64_t>(predictions.data().size() / sizeof(float));
-    const int axes = predictions.shape_size();
-    const int64_t columns = axes > 1 ? predictions.shape(axes - 1) : 1;
-    const int64_t rows = columns > 0 ? elements / columns : 0;
-    result->set_row_count(rows);
+  void Answer(const v1::Tensor& predictions, const v1::LossItem& item,
+              v1::LossResult* result) const {
+    int64_t elements = 1;
+    for (const int64_t size : predictions.shape()) elements *= size;
+    std::vector<int64_t> rows(predictions.shape().begin(),
+                              predictions.shape().end());
+    if (rows.size() > 1 && !elements_are_rows) rows.pop_back();
+    int64_t row_count = 1;
+    for (const int64_t size : rows) row_count *= size;
+    result->set_row_count(row_count);
+    if (item.has_loss()) *result->mutable_loss_in_force() = item.loss();
+    const v1::Outputs& outputs = item.outputs();
     if (outputs.gradient()) {
-      v1::Tensor* gradient = result->mutable_gradient();
-      gradient->set_dtype(outputs.gradient_dtype());
-      for (int64_t i = 0; i < elements; ++i) {
-        if (outputs.gradient_dtype() == v1::DTYPE_FLOAT32) {
-          Append(static_cast<float>(i), gradient->mutable_data());
-        } else {
-          Append(static_cast<double>(i), gradient->mutable_data());
-        }
+      Count(0, elements, outputs.gradient_dtype(), result->mutable_gradient());
+      for (const auto& [name, tensor] : item.extra_inputs()) {
+        if (differentiable.count(name) == 0) continue;
+        Count(100, elements, outputs.gradient_dtype(),
+              &(*result->mutable_extra_gradients())[name]);
       }
     }
     if (outputs.row_losses()) {
-      result->mutable_row_losses()->set_dtype(v1::DTYPE_FLOAT64);
-      for (int64_t i = 0; i < rows; ++i) {
-        Append(10 * static_cast<double>(i),
-               result->mutable_row_losses()->mutable_data());
+      v1::Tensor* row_losses = result->mutable_row_losses();
+      row_losses->set_dtype(v1::DTYPE_FLOAT64);
+      row_losses->mutable_shape()->Add(rows.begin(), rows.end());
+      for (int64_t i = 0; i < row_count; ++i) {
+        Append(10 * static_cast<double>(i), row_losses->mutable_data());
+      }
+    }
+  }
+
+  static void Count(int64_t begin, int64_t count, v1::Dtype dtype,
+                    v1::Tensor* tensor) {
+    tensor->set_dtype(dtype);
+    for (int64_t i = begin; i < begin + count; ++i) {
+      if (dtype == v1::DTYPE_FLOAT32) {
+        Append(static_cast<float>(i), tensor->mutable_data());
+      } else if (dtype == v1::DTYPE_FLOAT64) {
+        Append(static_cast<double>(i), tensor->mutable_data());
+      } else {
+        Append(static_cast<uint16_t>(i), tensor->mutable_data());
       }
     }
   }
@@ -152,6 +175,6 @@ class FakeServer final : public v1::LossService::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
-}  // namespace lossd::testing
+}  // namespace lossd::test
 
 #endif  // LOSSD_TESTS_CLIENT_FAKE_SERVER_H_

@@ -120,6 +120,34 @@ std::vector<BadItem> BadOptionalInputs() {
       },
       "extra_inputs.pos_weight", "a tensor", "no extra inputs");
   table.Add(
+      "target_indices_without_targets_of_their_shape", GoodCce(),
+      [](Item item) {
+        (*item.mutable_extra_inputs())["target_indices"] =
+            TensorOf(v1::DTYPE_INT32, std::vector<int32_t>{0, 1}, {2, 1});
+      },
+      "targets.shape", "[2, 3]", "[2, 1]");
+  table.Add(
+      "target_index_beyond_the_classes", GoodCce(),
+      [](Item item) {
+        (*item.mutable_extra_inputs())["target_indices"] = TensorOf(
+            v1::DTYPE_INT64, std::vector<int64_t>{0, 1, 2, 0, 3, 1}, {2, 3});
+      },
+      "targets.data[4]", "a weight of class 3", "classes 0 to 2");
+  table.Add(
+      "target_indices_of_floats", GoodCce(),
+      [](Item item) {
+        (*item.mutable_extra_inputs())["target_indices"] =
+            Float64({0, 1, 2, 0, 1, 2}, {2, 3});
+      },
+      "extra_inputs.target_indices.dtype", "FLOAT64", "INT32, INT64");
+  table.Add(
+      "weights_of_rows_where_elements_are_rows", GoodMse(),
+      [](Item item) {
+        *item.mutable_sample_weights() = Float64({1, 2}, {2});
+        item.set_semantics(v1::SEMANTICS_PYTORCH);
+      },
+      "sample_weights.shape", "[2]", "[2, 3]");
+  table.Add(
       "class_weights_for_two_of_three", GoodScce(),
       [](Item item) {
         (*item.mutable_extra_inputs())["class_weights"] = Float64({1, 1}, {2});
@@ -141,8 +169,6 @@ std::vector<BadItem> BadOptionalInputs() {
       "extra_inputs.pos_weight", "a tensor", "pos_weight");
   for (const auto& [name, number, got] :
        {std::tuple("int32", static_cast<int>(v1::DTYPE_INT32), "INT32"),
-        std::tuple("bfloat16", static_cast<int>(v1::DTYPE_BFLOAT16),
-                   "BFLOAT16"),
         std::tuple("unknown", 42, "42")}) {
     table.Add(
         std::string("gradient_dtype_") + name, GoodMse(),
@@ -150,7 +176,7 @@ std::vector<BadItem> BadOptionalInputs() {
           item.mutable_outputs()->set_gradient_dtype(
               static_cast<v1::Dtype>(number));
         },
-        "outputs.gradient_dtype", got, "FLOAT32, FLOAT64");
+        "outputs.gradient_dtype", got, "FLOAT32, FLOAT64, FLOAT16, BFLOAT16");
   }
   return std::move(table).rows();
 }
@@ -241,6 +267,40 @@ std::vector<BadItem> BadLosses() {
       },
       "loss.categorical_cross_entropy.z_loss", "0.1", "LOGITS");
   table.Add(
+      "temperature_of_probabilities", GoodKld(),
+      [](Item item) {
+        auto* loss = item.mutable_loss()->mutable_kullback_leibler_divergence();
+        loss->set_prediction_kind(v1::PREDICTION_KIND_PROBABILITIES);
+        loss->set_temperature(2);
+      },
+      "loss.kullback_leibler_divergence.temperature", "2", "LOGITS");
+  table.Add(
+      "epsilon_of_one_half", GoodMsle(),
+      [](Item item) {
+        item.mutable_loss()
+            ->mutable_mean_squared_logarithmic_error()
+            ->set_epsilon(0.5);
+      },
+      "loss.mean_squared_logarithmic_error.epsilon", "0.5", "in (0, 0.5)");
+  table.Add(
+      "tail_policy_unknown", GoodCce(),
+      [](Item item) {
+        item.mutable_loss()
+            ->mutable_categorical_cross_entropy()
+            ->set_tail_policy(static_cast<v1::TailPolicy>(7));
+      },
+      "loss.categorical_cross_entropy.tail_policy", "7",
+      "DROP, RENORMALIZE, UNIFORM_TAIL");
+  // PyTorch has two functions of this name.
+  table.Add(
+      "bce_kind_missing_of_pytorch", GoodBce(),
+      [](Item item) {
+        item.mutable_loss()->mutable_binary_cross_entropy()->Clear();
+        item.set_semantics(v1::SEMANTICS_PYTORCH);
+      },
+      "loss.binary_cross_entropy.prediction_kind", "nothing",
+      "LOGITS or PROBABILITIES");
+  table.Add(
       "named_nothing", Named(""), [](Item) {}, "loss.named.name", "''", "mse");
   table.Add(
       "named_unknown", Named("l2"), [](Item) {}, "loss.named.name", "'l2'",
@@ -263,6 +323,29 @@ std::vector<BadItem> BadLosses() {
         OptionOf(item, "delta").set_null_value(google::protobuf::NULL_VALUE);
       },
       "loss.named.options.delta", "null", "a number");
+  for (const auto& [name, set, got] :
+       {std::tuple(
+            "number",
+            +[](google::protobuf::Value& v) { v.set_number_value(1); }, "1"),
+        std::tuple(
+            "text",
+            +[](google::protobuf::Value& v) { v.set_string_value("true"); },
+            "'true'"),
+        std::tuple(
+            "list", +[](google::protobuf::Value& v) { v.mutable_list_value(); },
+            "a list")}) {
+    table.Add(
+        std::string("named_switch_of_") + name, Named("kld"),
+        [set = set](Item item) {
+          OptionOf(item, "prediction_kind").set_string_value("LOGITS");
+          set(OptionOf(item, "temperature_squared"));
+        },
+        "loss.named.options.temperature_squared", got, "true or false");
+  }
+  table.Add(
+      "named_number_is_a_switch", Named("huber"),
+      [](Item item) { OptionOf(item, "delta").set_bool_value(true); },
+      "loss.named.options.delta", "true", "a number");
   table.Add(
       "named_kind_missing", Named("bce"), [](Item) {},
       "loss.named.options.prediction_kind", "nothing", "LOGITS");
@@ -340,17 +423,9 @@ std::vector<BadItem> ItemsNotServed() {
       },
       "outputs.extra_gradients_to", "an arena", "unset", kCode);
   table.Add(
-      "semantics_of_pytorch", GoodMse(),
-      [](Item item) { item.set_semantics(v1::SEMANTICS_PYTORCH); }, "semantics",
-      "PYTORCH", "STRICT", kCode);
-  table.Add(
-      "semantics_of_keras", GoodMse(),
-      [](Item item) { item.set_semantics(v1::SEMANTICS_KERAS); }, "semantics",
-      "KERAS", "STRICT", kCode);
-  table.Add(
       "semantics_unknown", GoodMse(),
       [](Item item) { item.set_semantics(static_cast<v1::Semantics>(33)); },
-      "semantics", "33", "STRICT", kCode);
+      "semantics", "33", "STRICT, PYTORCH, KERAS", kCode);
   table.Add(
       "reduction_unknown", GoodMse(),
       [](Item item) { item.set_reduction(static_cast<v1::Reduction>(33)); },

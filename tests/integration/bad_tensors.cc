@@ -140,12 +140,23 @@ std::vector<BadItem> BadTensors() {
       [](Item item) { item.mutable_predictions()->set_dtype(v1::DTYPE_INT64); },
       "predictions.dtype", "INT64", "FLOAT32, FLOAT64");
   table.Add(
-      "half_precision", GoodMse(),
+      "half_precision_too_short", GoodMse(),
       [](Item item) {
         *item.mutable_predictions() =
-            TensorOf(v1::DTYPE_FLOAT16, std::vector<uint16_t>(6), {2, 3});
+            TensorOf(v1::DTYPE_FLOAT16, std::vector<uint16_t>(5), {2, 3});
       },
-      "predictions.dtype", "FLOAT16", "FLOAT32, FLOAT64");
+      "predictions.data", "10 bytes", "12 bytes for FLOAT16 [2, 3]");
+  for (const auto& [name, dtype, code] :
+       {std::tuple("float16", v1::DTYPE_FLOAT16, uint16_t{0x7e00}),
+        std::tuple("bfloat16", v1::DTYPE_BFLOAT16, uint16_t{0x7fc0})}) {
+    table.Add(
+        std::string("nan_of_") + name, GoodMse(),
+        [dtype = dtype, code = code](Item item) {
+          *item.mutable_predictions() = TensorOf(
+              dtype, std::vector<uint16_t>{0, 0, 0, 0, code, 0}, {2, 3});
+        },
+        "predictions.data[4]", "nan", "finite");
+  }
   table.Add(
       "float_labels", GoodScce(),
       [](Item item) {
@@ -213,6 +224,20 @@ std::vector<BadItem> BadLists() {
         item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT32);
       },
       "predictions.values[1]", "1e+39", "FLOAT32");
+  // Halfway to the number that the largest one would be followed by.
+  for (const auto& [name, dtype, number, got] :
+       {std::tuple("float16", v1::DTYPE_FLOAT16, 65520.0, "65520"),
+        std::tuple("bfloat16", v1::DTYPE_BFLOAT16, -0x1.ffp127,
+                   "-3.39617752923046e+38")}) {
+    table.Add(
+        std::string("number_too_large_for_") + name, GoodMse(),
+        [dtype = dtype, number = number](Item item) {
+          *item.mutable_predictions() = Values({1, number});
+          item.mutable_predictions()->set_dtype(dtype);
+        },
+        "predictions.values[1]", got,
+        v1::Dtype_Name(dtype).substr(sizeof("DTYPE_") - 1));
+  }
   table.Add(
       "integer_too_large_for_its_dtype", GoodScce(),
       [](Item item) {
@@ -226,6 +251,7 @@ std::vector<BadItem> BadLists() {
        {std::tuple("above", v1::DTYPE_FLOAT32, (int64_t{1} << 24) + 1),
         std::tuple("below", v1::DTYPE_FLOAT32, -(int64_t{1} << 24) - 1),
         std::tuple("above_double", v1::DTYPE_FLOAT64, (int64_t{1} << 53) + 1),
+        std::tuple("above_bfloat16", v1::DTYPE_BFLOAT16, int64_t{257}),
         std::tuple("largest", v1::DTYPE_FLOAT64,
                    std::numeric_limits<int64_t>::max())}) {
     table.Add(
@@ -241,6 +267,18 @@ std::vector<BadItem> BadLists() {
         },
         "targets.int_values[2]", std::to_string(number), " can hold exactly");
   }
+  table.Add(
+      "integer_between_halves", GoodMse(),
+      [](Item item) {
+        *item.mutable_predictions() = Values({1, 2, 3});
+        auto* list = item.mutable_targets()->mutable_int_values();
+        for (const int64_t number : {2048, -65504, 2049}) {
+          list->add_values(number);
+        }
+        item.mutable_targets()->clear_shape();
+        item.mutable_targets()->set_dtype(v1::DTYPE_FLOAT16);
+      },
+      "targets.int_values[2]", "2049", "FLOAT16 can hold exactly");
   table.Add(
       "mask_of_two", GoodMse(),
       [](Item item) {

@@ -2,13 +2,13 @@
 // is really accepted agree.
 
 #include <cstdint>
-#include <map>
 #include <set>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/str_split.h"
+#include "absl/strings/match.h"
+#include "client/cli/row_shape.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/core/numerics.h"
@@ -22,6 +22,7 @@ namespace lossd::test {
 namespace {
 
 using google::protobuf::FieldDescriptor;
+using testing::AnyOf;
 using testing::Each;
 using testing::ElementsAreArray;
 using testing::IsEmpty;
@@ -78,7 +79,7 @@ TEST_F(CatalogTest, NamesAndAliasesAreUnique) {
 TEST_F(CatalogTest, EveryLossIsDescribedInFull) {
   for (const v1::LossInfo& info : losses_) {
     SCOPED_TRACE(info.name());
-    EXPECT_THAT(info.aliases(), Not(IsEmpty()));
+    EXPECT_THAT(info.aliases(), Each(Not(IsEmpty())));
     EXPECT_NE(info.task(), v1::TASK_UNSPECIFIED);
     for (const std::string& text :
          {info.summary(), info.formula(), info.target_encoding(),
@@ -90,15 +91,22 @@ TEST_F(CatalogTest, EveryLossIsDescribedInFull) {
       EXPECT_THAT(texts, Not(IsEmpty()));
       EXPECT_THAT(texts, Each(Not(IsEmpty())));
     }
-    EXPECT_TRUE(info.row_loss() == "mean" || info.row_loss() == "sum");
+    EXPECT_THAT(info.row_loss(), AnyOf("mean", "sum", "joint", "element"));
+    // Targets come first, unless the loss has none.
     ASSERT_GT(info.inputs_size(), 0);
-    EXPECT_EQ(info.inputs(0).name(), "targets");
-    EXPECT_TRUE(info.inputs(0).required());
+    EXPECT_EQ(info.inputs(0).name() != "targets",
+              absl::StartsWith(info.target_encoding(), "none:"));
+    std::set<std::string> names;
     for (const v1::InputInfo& input : info.inputs()) {
       EXPECT_NE(input.name(), "");
-      EXPECT_NE(input.shape(), "");
+      EXPECT_TRUE(names.insert(input.name()).second) << input.name();
+      EXPECT_THAT(input.shape(),
+                  AnyOf("as predictions", "rows", "[C]", "[D]", "[rows, K]"));
       EXPECT_NE(input.dtypes(), "");
       EXPECT_NE(input.summary(), "");
+      // Gradients have the shape of the predictions.
+      if (!input.differentiable()) continue;
+      EXPECT_EQ(input.shape(), "as predictions");
     }
   }
 }
@@ -133,107 +141,50 @@ TEST_F(CatalogTest, OptionsAreTheFieldsOfTheMessage) {
   }
 }
 
-// The loss's first case, computed from tensors of ones: a good target for
-// every loss in every dtype.
-v1::LossItem OnesFor(const std::string& loss) {
-  for (const LossCase& loss_case : LossCases()) {
-    if (AllLosses::Find(loss_case.params).name != loss) continue;
-    Problem problem = Sample(loss_case, {2, 3}, Dtype::kFloat64);
-    for (double& target : problem.targets) target = 1;
-    for (int64_t& label : problem.labels) label = 1;
-    return ItemOf(problem);
+// What a row of the case may be called, told from how the library computes it.
+std::set<std::string> RowLossesOf(const LossCase& loss_case) {
+  const LossKernel kernel = AllLosses::Find(loss_case.params)
+                                .kernel(loss_case.params, Semantics::kStrict);
+  switch (kernel.traits.layout) {
+    case RowLayout::kElements:
+      return {"element"};
+    case RowLayout::kFirstAxis:
+    case RowLayout::kWhole:
+      return {"joint"};
+    case RowLayout::kLastAxis:
+      break;
   }
-  ADD_FAILURE() << loss << " has no case";
-  return {};
+  // Row kernels add up classes, or have one value that is no sum; logits of
+  // tokens are rows of losses that otherwise have elements.
+  if (IsRowwise(loss_case)) return {"sum", "joint", "element"};
+  return {kernel.traits.sum_of_elements ? "sum" : "mean"};
 }
 
-// The tensor's numbers, all 1, in another dtype. For dtypes that the tests
-// cannot write, zeros: such dtypes are refused unread.
-v1::Tensor OnesIn(v1::Dtype dtype, const v1::Tensor& like) {
-  const std::vector<int64_t> shape(like.shape().begin(), like.shape().end());
-  size_t count = 1;
-  for (const int64_t size : shape) count *= static_cast<size_t>(size);
-  switch (dtype) {
-    case v1::DTYPE_FLOAT32:
-      return TensorOf(dtype, std::vector<float>(count, 1), shape);
-    case v1::DTYPE_FLOAT64:
-      return TensorOf(dtype, std::vector<double>(count, 1), shape);
-    case v1::DTYPE_INT32:
-      return TensorOf(dtype, std::vector<int32_t>(count, 1), shape);
-    case v1::DTYPE_INT64:
-      return TensorOf(dtype, std::vector<int64_t>(count, 1), shape);
-    case v1::DTYPE_BOOL:
-      return TensorOf(dtype, std::vector<uint8_t>(count, 1), shape);
-    default:
-      return TensorOf(dtype, std::vector<uint16_t>(count), shape);
-  }
-}
-
-// "float32" of DTYPE_FLOAT32.
-std::string DtypeText(v1::Dtype dtype) {
-  std::string text = v1::Dtype_Name(dtype).substr(sizeof("DTYPE_") - 1);
-  for (char& letter : text) letter = static_cast<char>(std::tolower(letter));
-  return text;
-}
-
-TEST_F(CatalogTest, InputsTakeTheDtypesThatAreListedAndNoOthers) {
-  for (const v1::LossInfo& info : losses_) {
-    for (const v1::InputInfo& input : info.inputs()) {
-      const std::set<std::string> listed = absl::StrSplit(input.dtypes(), ", ");
-      for (int number = v1::DTYPE_FLOAT32; number <= v1::Dtype_MAX; ++number) {
-        const auto dtype = static_cast<v1::Dtype>(number);
-        v1::LossItem item = OnesFor(info.name());
-        v1::Tensor* tensor = item.mutable_targets();
-        if (input.name() != "targets") {
-          tensor = &(*item.mutable_extra_inputs())[input.name()];
-          tensor->clear_shape();
-          tensor->add_shape(3);
-        }
-        *tensor = OnesIn(dtype, *tensor);
-        // An option of the same name would be refused beside it.
-        auto* options = MutableOptions(item.mutable_loss());
-        const auto* option =
-            options->GetDescriptor()->FindFieldByName(input.name());
-        if (option != nullptr) {
-          options->GetReflection()->ClearField(options, option);
-        }
-        const v1::ItemStatus status = server_.Compute(item).status();
-        EXPECT_EQ(status.code() == 0, listed.count(DtypeText(dtype)) == 1)
-            << info.name() << ' ' << input.name() << ' ' << DtypeText(dtype)
-            << ": " << status.message();
-      }
-    }
-  }
-}
-
-TEST_F(CatalogTest, ExtraInputsAreAcceptedWhereTheyAreListed) {
-  std::set<std::string> all = {"nonsense"};
-  for (const v1::LossInfo& info : losses_) {
-    for (const auto& input : info.inputs()) all.insert(input.name());
-  }
-  all.erase("targets");
-  for (const v1::LossInfo& info : losses_) {
-    std::set<std::string> listed;
-    for (const auto& input : info.inputs()) listed.insert(input.name());
-    for (const std::string& name : all) {
-      if (listed.count(name) == 1) continue;
-      v1::LossItem item = OnesFor(info.name());
-      (*item.mutable_extra_inputs())[name] =
-          TensorOf(v1::DTYPE_FLOAT64, std::vector<double>(3, 1), {3});
-      const v1::ItemStatus status = server_.Compute(item).status();
-      ASSERT_EQ(status.violations_size(), 1) << info.name() << ' ' << name;
-      EXPECT_EQ(status.violations(0).field(), "extra_inputs." + name);
-    }
-  }
-}
-
-// The element-wise engine averages columns, row kernels add up classes.
-TEST_F(CatalogTest, RowLossIsAMeanOrASumAsListed) {
+TEST_F(CatalogTest, RowLossIsWhatIsListed) {
   for (const v1::LossInfo& info : losses_) {
     for (const LossCase& loss_case : LossCases()) {
       if (AllLosses::Find(loss_case.params).name != info.name()) continue;
-      EXPECT_EQ(info.row_loss(), IsRowwise(loss_case) ? "sum" : "mean")
-          << info.name();
+      EXPECT_EQ(RowLossesOf(loss_case).count(info.row_loss()), 1u)
+          << loss_case.name << ": " << info.row_loss();
+    }
+  }
+}
+
+// What lossctl makes room for.
+TEST_F(CatalogTest, RowsAreAsLossctlReadsThem) {
+  for (const LossCase& loss_case : LossCases()) {
+    for (const std::vector<int64_t>& shape :
+         {std::vector<int64_t>{4, 3}, {2, 3, 2}}) {
+      for (const auto& [semantics, named] :
+           {std::pair{Semantics::kStrict, v1::SEMANTICS_STRICT},
+            std::pair{Semantics::kPytorch, v1::SEMANTICS_PYTORCH},
+            std::pair{Semantics::kKeras, v1::SEMANTICS_KERAS}}) {
+        Problem problem = Sample(loss_case, shape, Dtype::kFloat64);
+        problem.spec.semantics = semantics;
+        EXPECT_EQ(cli::RowShapeOf(ItemOf(problem).loss(), named, shape),
+                  RowShapeOf(problem))
+            << loss_case.name << ' ' << v1::Semantics_Name(named);
+      }
     }
   }
 }
@@ -254,7 +205,8 @@ TEST_F(CatalogTest, ServerInfoTellsWhatIsInForce) {
   EXPECT_EQ(info->limits().max_rank(), static_cast<int>(kMaxRank));
   EXPECT_EQ(info->limits().max_list_values(), 65536);
   EXPECT_THAT(info->prediction_dtypes(),
-              testing::ElementsAre(v1::DTYPE_FLOAT32, v1::DTYPE_FLOAT64));
+              testing::ElementsAre(v1::DTYPE_FLOAT32, v1::DTYPE_FLOAT64,
+                                   v1::DTYPE_FLOAT16, v1::DTYPE_BFLOAT16));
   EXPECT_FALSE(info->streams());
   EXPECT_EQ(info->arena_address(), "");
 }

@@ -1,8 +1,13 @@
 #include "tests/integration/messages.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <span>
 #include <utility>
@@ -33,6 +38,22 @@ v1::Reduction ToProto(Reduction reduction) {
       return v1::REDUCTION_BATCHMEAN;
   }
   return v1::REDUCTION_UNSPECIFIED;
+}
+
+v1::Semantics ToProto(Semantics semantics) {
+  switch (semantics) {
+    case Semantics::kStrict:
+      return v1::SEMANTICS_STRICT;
+    case Semantics::kPytorch:
+      return v1::SEMANTICS_PYTORCH;
+    case Semantics::kKeras:
+      return v1::SEMANTICS_KERAS;
+  }
+  return v1::SEMANTICS_UNSPECIFIED;
+}
+
+v1::Reduction ToProto(std::optional<Reduction> reduction) {
+  return reduction ? ToProto(*reduction) : v1::REDUCTION_UNSPECIFIED;
 }
 
 template <class T>
@@ -92,19 +113,17 @@ LossResult Figures(const ClientResult& result) {
   figures.masked_count = result.masked_count;
   figures.ignored_count = result.ignored_count;
   figures.clipped_count = result.clipped_count;
+  for (const auto& [name, value] : result.diagnostics) {
+    figures.diagnostics.push_back({name, value});
+  }
   figures.warnings = result.warnings;
   return figures;
 }
 
-// An option that gives way to the extra input of its name is left out.
-v1::Loss LossOf(const TestCall& call) {
-  v1::Loss loss = EncodeLoss(call.spec.params);
-  Message* options = MutableOptions(&loss);
+v1::Loss LossOf(const LossParams& params, const TestCall& call) {
+  v1::Loss loss = EncodeLoss(params);
   for (const NamedTensor& extra : call.extra_inputs) {
-    const FieldDescriptor* option =
-        options->GetDescriptor()->FindFieldByName(std::string(extra.name));
-    if (option != nullptr)
-      options->GetReflection()->ClearField(options, option);
+    ClearReplacedOption(std::string(extra.name), &loss);
   }
   return loss;
 }
@@ -119,6 +138,8 @@ void AddOption(const Message& options, const FieldDescriptor& field,
     case FieldDescriptor::CPPTYPE_INT64:
       return value.set_number_value(
           static_cast<double>(reflection.GetInt64(options, &field)));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return value.set_bool_value(reflection.GetBool(options, &field));
     case FieldDescriptor::CPPTYPE_ENUM: {
       const std::string& name = reflection.GetEnum(options, &field)->name();
       return value.set_string_value(
@@ -133,12 +154,15 @@ void AddOption(const Message& options, const FieldDescriptor& field,
 
 v1::LossItem ItemOf(const TestCall& call, Storage storage) {
   v1::LossItem item;
-  *item.mutable_loss() = LossOf(call);
-  item.set_reduction(ToProto(call.spec.reduction.value_or(Reduction::kMean)));
+  *item.mutable_loss() = LossOf(call.spec.params, call);
+  item.set_reduction(ToProto(call.spec.reduction));
+  item.set_semantics(ToProto(call.spec.semantics));
   if (call.spec.normalizer) item.set_normalizer(*call.spec.normalizer);
   const Inputs& inputs = call.inputs;
   Write(inputs.predictions, storage, item.mutable_predictions());
-  Write(inputs.targets, storage, item.mutable_targets());
+  if (inputs.targets.dtype != Dtype::kUnspecified) {
+    Write(inputs.targets, storage, item.mutable_targets());
+  }
   const std::pair<const std::optional<TensorView>&,
                   v1::Tensor* (*)(v1::LossItem&)>
       optional[] = {
@@ -158,6 +182,7 @@ v1::LossItem ItemOf(const TestCall& call, Storage storage) {
   outputs->set_gradient(!call.outputs.gradient.empty());
   outputs->set_gradient_dtype(ToProto(call.outputs.gradient_dtype));
   outputs->set_row_losses(!call.outputs.row_losses.empty());
+  outputs->set_diagnostics(call.outputs.diagnostics);
   return item;
 }
 
@@ -179,20 +204,35 @@ absl::StatusOr<Answer> AnswerOf(const v1::LossResult& result) {
       .masked_count = result.masked_count(),
       .ignored_count = result.ignored_count(),
       .clipped_count = result.clipped_count(),
+      .diagnostics = {result.diagnostics().begin(), result.diagnostics().end()},
       .warnings = {result.warnings().begin(), result.warnings().end()}};
-  return Answer{Figures(figures), NumbersOf(result.gradient()),
+  Answer answer{Figures(figures), NumbersOf(result.gradient()),
                 NumbersOf(result.row_losses())};
+  for (const auto& [name, tensor] : result.extra_gradients()) {
+    answer.extra_gradients[name] = NumbersOf(tensor);
+  }
+  return answer;
+}
+
+v1::Loss LossInForce(const Problem& problem) {
+  LossParams params = problem.spec.params;
+  AllLosses::Resolve(problem.spec.semantics, &params);
+  return LossOf(params, TestCall(problem, {}));
 }
 
 absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
                             const Form& form) {
   const TestCall test(problem, form);
   LossCall call;
-  call.loss = LossOf(test);
-  call.reduction = ToProto(test.spec.reduction.value_or(Reduction::kMean));
+  call.loss = LossOf(test.spec.params, test);
+  call.reduction = ToProto(test.spec.reduction);
+  call.semantics = ToProto(test.spec.semantics);
+  call.diagnostics = test.outputs.diagnostics;
   call.normalizer = test.spec.normalizer;
   call.predictions = ViewOf(test.inputs.predictions);
-  call.targets = ViewOf(test.inputs.targets);
+  if (test.inputs.targets.dtype != Dtype::kUnspecified) {
+    call.targets = ViewOf(test.inputs.targets);
+  }
   const auto set = [](const std::optional<TensorView>& from,
                       std::optional<ArrayView>* to) {
     if (from) *to = ViewOf(*from);
@@ -210,26 +250,44 @@ absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
           : test.outputs.gradient_dtype;
   call.gradient = {ToProto(gradient_dtype), test.outputs.gradient.data(),
                    test.outputs.gradient.size()};
+  for (const NamedOutput& extra : test.outputs.extra_gradients) {
+    call.extra_gradients[std::string(extra.name)] = {
+        ToProto(gradient_dtype), extra.data.data(), extra.data.size()};
+  }
   std::vector<double> row_losses(test.outputs.row_losses.size() /
                                  sizeof(double));
   call.row_losses = row_losses;
   const absl::StatusOr<ClientResult> result = client.Compute(call);
   if (!result.ok()) return result.status();
-  return Answer{Figures(*result),
+  Answer answer{Figures(*result),
                 Numbers(gradient_dtype, test.outputs.gradient), row_losses};
+  for (const NamedOutput& extra : test.outputs.extra_gradients) {
+    answer.extra_gradients[std::string(extra.name)] =
+        Numbers(gradient_dtype, extra.data);
+  }
+  return answer;
 }
 
-testing::AssertionResult SameAnswers(const absl::StatusOr<Answer>& a,
-                                     const absl::StatusOr<Answer>& b) {
-  for (const auto* answer : {&a, &b}) {
+testing::AssertionResult SameAnswers(absl::StatusOr<Answer> a,
+                                     absl::StatusOr<Answer> b) {
+  for (auto* answer : {&a, &b}) {
     if (!answer->ok()) {
       return testing::AssertionFailure() << answer->status();
     }
+    // A map of the proto has no order.
+    std::ranges::sort((*answer)->result.diagnostics, {}, &Diagnostic::name);
   }
   const auto counts = [](const Answer& answer) {
+    std::map<std::string, size_t> sizes;
+    for (const auto& [name, gradient] : answer.extra_gradients) {
+      sizes["gradient of " + name] = gradient.size();
+    }
+    for (const Diagnostic& diagnostic : answer.result.diagnostics) {
+      sizes[diagnostic.name] = 1;
+    }
     return std::tuple(answer.result.masked_count, answer.result.ignored_count,
                       answer.result.clipped_count, answer.result.warnings,
-                      answer.gradient.size(), answer.row_losses.size());
+                      answer.gradient.size(), answer.row_losses.size(), sizes);
   };
   if (counts(*a) != counts(*b)) {
     return testing::AssertionFailure()
@@ -238,6 +296,43 @@ testing::AssertionResult SameAnswers(const absl::StatusOr<Answer>& a,
            << testing::PrintToString(counts(*b));
   }
   return SameBits(*a, *b);
+}
+
+testing::AssertionResult SameOutcomes(const absl::StatusOr<Answer>& a,
+                                      const absl::StatusOr<Answer>& b) {
+  if (a.ok() || b.ok()) return SameAnswers(a, b);
+  if (a.status().code() == b.status().code()) {
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << a.status() << " and " << b.status();
+}
+
+std::string BytesOf(const Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+void ClearReplacedOption(const std::string& input, v1::Loss* loss) {
+  Message* options = MutableOptions(loss);
+  for (const std::string& name : {input, input.substr(0, input.size() - 1)}) {
+    const FieldDescriptor* option =
+        options->GetDescriptor()->FindFieldByName(name);
+    if (option != nullptr)
+      options->GetReflection()->ClearField(options, option);
+  }
+}
+
+std::vector<int64_t> RowShapeOf(const Problem& problem) {
+  TestCall call(problem, {});
+  call.inputs.extra_inputs = call.extra_inputs;
+  const auto shapes = ShapesOfOutputs(call.spec, call.inputs);
+  EXPECT_TRUE(shapes.ok()) << shapes.status();
+  return shapes.ok() ? shapes->rows : std::vector<int64_t>();
 }
 
 v1::NamedLoss NamedLossOf(const std::string& name, const v1::Loss& typed) {

@@ -5,6 +5,7 @@
 #define LOSSD_TESTS_INTEGRATION_MESSAGES_H_
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 
 #include <cstdint>
 #include <string>
@@ -22,7 +23,8 @@ namespace lossd::test {
 // How the tensors of an item are written.
 enum class Storage { kData, kValues };
 
-// A call as an item of a request: its tensors, options and wanted outputs.
+// A call as an item of a request: its tensors, options, wanted outputs, and
+// reduction and semantics.
 v1::LossItem ItemOf(const TestCall& call, Storage storage = Storage::kData);
 v1::LossItem ItemOf(const Problem& problem, const Form& form = {},
                     Storage storage = Storage::kData);
@@ -31,14 +33,18 @@ v1::LossItem ItemOf(const Problem& problem, const Form& form = {},
 // status, without violations.
 absl::StatusOr<Answer> AnswerOf(const v1::LossResult& result);
 
+// The loss with every option that is in force for the problem, as replies have
+// it.
+v1::Loss LossInForce(const Problem& problem);
+
 // What Solve does, through the client.
 absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
                             const Form& form = {});
 
 // Whether all numbers of both answers have the same bits, and both have the
 // same tensors.
-testing::AssertionResult SameAnswers(const absl::StatusOr<Answer>& a,
-                                     const absl::StatusOr<Answer>& b);
+testing::AssertionResult SameAnswers(absl::StatusOr<Answer> a,
+                                     absl::StatusOr<Answer> b);
 
 // The loss by name, with the options of `typed` by theirs.
 v1::NamedLoss NamedLossOf(const std::string& name, const v1::Loss& typed);
@@ -53,6 +59,20 @@ v1::Tensor TensorOf(v1::Dtype dtype, const std::vector<T>& numbers,
   tensor.set_data(numbers.data(), numbers.size() * sizeof(T));
   return tensor;
 }
+
+// Both were refused with the same code, or SameAnswers.
+testing::AssertionResult SameOutcomes(const absl::StatusOr<Answer>& a,
+                                      const absl::StatusOr<Answer>& b);
+
+// The message on the wire, the same for equal messages: maps are sorted.
+std::string BytesOf(const google::protobuf::Message& message);
+
+// Unsets the option that gives way to an extra input of this name, if there is
+// one: pos_weight to pos_weight, quantile to quantiles.
+void ClearReplacedOption(const std::string& input, v1::Loss* loss);
+
+// Shape of what the problem has one of for each row.
+std::vector<int64_t> RowShapeOf(const Problem& problem);
 
 // The members of Loss.kind, NamedLoss apart.
 std::vector<const google::protobuf::FieldDescriptor*> LossMembers();

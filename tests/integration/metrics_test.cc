@@ -121,7 +121,7 @@ TEST_F(MetricsTest, CountersReconcileWithWhatWasSent) {
   *batch.add_items() = Item({}, 100);
   batch.add_items()->mutable_loss()->mutable_named()->set_name("l2");
   *batch.add_items() = Item(Mse(), 9);
-  batch.mutable_items(6)->set_semantics(v1::SEMANTICS_KERAS);
+  batch.mutable_items(6)->set_semantics(static_cast<v1::Semantics>(33));
   batch.add_items()
       ->mutable_loss()
       ->mutable_binary_cross_entropy()

@@ -1,7 +1,9 @@
 // What arrives over a socket has the bits that the library computes in this
 // process: every loss, reduction, dtype and input.
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -31,8 +33,17 @@ class WireTest : public testing::TestWithParam<LossCase> {
   // One a kind of socket.
   static const std::vector<Client>& clients() { return *clients_; }
 
-  static std::vector<Problem> VariantsOf(Dtype dtype) {
-    return Variants(Sample(GetParam(), kShape, dtype));
+  static std::vector<Problem> VariantsOf(
+      Dtype dtype, Semantics semantics = Semantics::kStrict) {
+    Problem problem = Sample(GetParam(), kShape, dtype);
+    // Rows may be others than those of STRICT from here on.
+    problem.spec.semantics = semantics;
+    std::vector<Problem> variants = Variants(problem);
+    for (Problem& variant : variants) {
+      // A normalizer is one of means.
+      if (!variant.spec.reduction) variant.spec.reduction = Reduction::kMean;
+    }
+    return variants;
   }
 
   static inline const RunningServer* server_;
@@ -42,12 +53,43 @@ class WireTest : public testing::TestWithParam<LossCase> {
 TEST_P(WireTest, TheClientGetsTheBitsOfTheLibrary) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
     for (const Problem& problem : VariantsOf(dtype)) {
-      const Form form{.dtype = dtype};
+      const Form form{.dtype = dtype, .diagnostics = true};
       const absl::StatusOr<Answer> expected = Solve(problem, form);
       for (const Client& client : clients()) {
         EXPECT_TRUE(SameAnswers(Send(client, problem, form), expected))
             << client.target() << ", reduction "
             << static_cast<int>(*problem.spec.reduction);
+      }
+    }
+  }
+}
+
+TEST_P(WireTest, EverySemanticsHasTheBitsOfTheLibrary) {
+  for (const Semantics semantics : {Semantics::kPytorch, Semantics::kKeras}) {
+    for (const Problem& problem : VariantsOf(Dtype::kFloat32, semantics)) {
+      const Form form{.dtype = Dtype::kFloat32, .diagnostics = true};
+      EXPECT_TRUE(
+          SameAnswers(Send(clients()[0], problem, form), Solve(problem, form)))
+          << "reduction " << static_cast<int>(*problem.spec.reduction);
+    }
+  }
+}
+
+// Probabilities may be rounded to 1 and be refused, here as there.
+TEST_P(WireTest, HalfTypesHaveTheBitsOfTheLibrary) {
+  for (const Dtype dtype : {Dtype::kFloat16, Dtype::kBfloat16}) {
+    const Problem problem = VariantsOf(Dtype::kFloat32)[3];
+    for (const Dtype gradient_dtype : {dtype, Dtype::kFloat32}) {
+      const Form form{.dtype = dtype,
+                      .target_dtype = Dtype::kFloat32,
+                      .weight_dtype = dtype,
+                      .gradient_dtype = gradient_dtype};
+      const absl::StatusOr<Answer> expected = Solve(problem, form);
+      EXPECT_TRUE(SameOutcomes(Send(clients()[0], problem, form), expected));
+      for (const Storage storage : {Storage::kData, Storage::kValues}) {
+        const v1::LossResult result =
+            server().Compute(ItemOf(problem, form, storage));
+        EXPECT_TRUE(SameOutcomes(AnswerOf(result), expected));
       }
     }
   }
@@ -60,6 +102,7 @@ TEST_P(WireTest, DtypesMayDiffer) {
                   .target_dtype = Dtype::kFloat64,
                   .label_dtype = Dtype::kInt32,
                   .weight_dtype = Dtype::kFloat32,
+                  .extra_dtype = Dtype::kFloat64,
                   .gradient_dtype = Dtype::kFloat64};
   EXPECT_TRUE(
       SameAnswers(Send(clients()[0], problem, form), Solve(problem, form)));
@@ -84,7 +127,7 @@ TEST_P(WireTest, ShapesOfAnyRank) {
   for (const auto& shape : shapes) {
     const Problem problem = Sample(GetParam(), shape, Dtype::kFloat64);
     const v1::LossResult result = server().Compute(ItemOf(problem));
-    EXPECT_TRUE(SameAnswers(AnswerOf(result), Solve(problem)))
+    EXPECT_TRUE(SameOutcomes(AnswerOf(result), Solve(problem)))
         << testing::PrintToString(shape);
   }
 }
@@ -98,36 +141,71 @@ TEST_P(WireTest, NumbersWrittenOutHaveTheBitsOfData) {
     EXPECT_TRUE(SameAnswers(AnswerOf(result), Solve(problem, form)));
     EXPECT_TRUE(result.gradient().has_values());
     EXPECT_TRUE(result.row_losses().has_values());
+    for (const auto& [name, gradient] : result.extra_gradients()) {
+      EXPECT_TRUE(gradient.has_values()) << name;
+    }
   }
 }
 
+std::vector<int64_t> ShapeOf(const v1::Tensor& tensor) {
+  return {tensor.shape().begin(), tensor.shape().end()};
+}
+
 TEST_P(WireTest, ReplyTensorsSayWhatTheyAre) {
-  const Problem problem = VariantsOf(Dtype::kFloat32)[0];
-  const v1::LossResult result =
-      server().Compute(ItemOf(problem, {.dtype = Dtype::kFloat32}));
-  EXPECT_EQ(result.gradient().storage_case(), v1::Tensor::kData);
-  EXPECT_EQ(result.gradient().dtype(), v1::DTYPE_FLOAT32);
-  EXPECT_EQ(std::vector<int64_t>(result.gradient().shape().begin(),
-                                 result.gradient().shape().end()),
-            kShape);
-  EXPECT_EQ(result.row_losses().storage_case(), v1::Tensor::kData);
-  EXPECT_EQ(result.row_losses().dtype(), v1::DTYPE_FLOAT64);
-  ASSERT_EQ(result.row_losses().shape_size(), 1);
-  EXPECT_EQ(result.row_losses().shape(0), kShape[0]);
+  for (const Semantics semantics :
+       {Semantics::kStrict, Semantics::kPytorch, Semantics::kKeras}) {
+    const Problem problem = VariantsOf(Dtype::kFloat32, semantics)[0];
+    const v1::LossResult result =
+        server().Compute(ItemOf(problem, {.dtype = Dtype::kFloat32}));
+    EXPECT_EQ(result.gradient().storage_case(), v1::Tensor::kData);
+    EXPECT_EQ(result.gradient().dtype(), v1::DTYPE_FLOAT32);
+    EXPECT_EQ(ShapeOf(result.gradient()), kShape);
+    for (const auto& [name, gradient] : result.extra_gradients()) {
+      EXPECT_EQ(gradient.storage_case(), v1::Tensor::kData) << name;
+      EXPECT_EQ(gradient.dtype(), v1::DTYPE_FLOAT32) << name;
+      EXPECT_EQ(ShapeOf(gradient), kShape) << name;
+    }
+    EXPECT_EQ(result.row_losses().storage_case(), v1::Tensor::kData);
+    EXPECT_EQ(result.row_losses().dtype(), v1::DTYPE_FLOAT64);
+    EXPECT_EQ(ShapeOf(result.row_losses()), RowShapeOf(problem));
+  }
 }
 
 TEST_P(WireTest, WhatWasInForceIsEchoed) {
-  const v1::LossItem item = ItemOf(VariantsOf(Dtype::kFloat32)[0]);
-  const v1::LossResult result = server().Compute(item);
-  EXPECT_EQ(result.loss_in_force().SerializeAsString(),
-            item.loss().SerializeAsString());
-  EXPECT_EQ(result.reduction(), v1::REDUCTION_NONE);
-  EXPECT_EQ(result.semantics(), v1::SEMANTICS_STRICT);
+  for (const auto& [semantics, echo] :
+       {std::pair{Semantics::kStrict, v1::SEMANTICS_STRICT},
+        std::pair{Semantics::kPytorch, v1::SEMANTICS_PYTORCH},
+        std::pair{Semantics::kKeras, v1::SEMANTICS_KERAS}}) {
+    Problem problem = VariantsOf(Dtype::kFloat32, semantics)[0];
+    v1::LossResult result = server().Compute(ItemOf(problem));
+    EXPECT_EQ(result.loss_in_force().DebugString(),
+              LossInForce(problem).DebugString());
+    EXPECT_EQ(result.reduction(), v1::REDUCTION_NONE);
+    EXPECT_EQ(result.semantics(), echo);
+
+    problem.spec.reduction = std::nullopt;
+    result = server().Compute(ItemOf(problem));
+    const bool weighted = semantics == Semantics::kPytorch &&
+                          !problem.labels.empty() &&
+                          !problem.class_weights.empty();
+    EXPECT_EQ(result.reduction(),
+              weighted ? v1::REDUCTION_WEIGHTED_MEAN : v1::REDUCTION_MEAN);
+  }
+}
+
+TEST_P(WireTest, WhatIsInForceGivesTheSameAgain) {
+  for (const Semantics semantics :
+       {Semantics::kStrict, Semantics::kPytorch, Semantics::kKeras}) {
+    v1::LossItem item = ItemOf(VariantsOf(Dtype::kFloat32, semantics)[3]);
+    const v1::LossResult result = server().Compute(item);
+    *item.mutable_loss() = result.loss_in_force();
+    EXPECT_EQ(BytesOf(server().Compute(item)), BytesOf(result));
+  }
 }
 
 TEST_P(WireTest, EveryNameOfTheLossHasTheBitsOfItsMessage) {
   const v1::LossItem typed = ItemOf(VariantsOf(Dtype::kFloat32)[3]);
-  const std::string expected = server().Compute(typed).SerializeAsString();
+  const std::string expected = BytesOf(server().Compute(typed));
   v1::Loss loss = typed.loss();
   const v1::LossInfo& info =
       MutableOptions(&loss)->GetDescriptor()->options().GetExtension(v1::loss);
@@ -136,7 +214,7 @@ TEST_P(WireTest, EveryNameOfTheLossHasTheBitsOfItsMessage) {
   for (const std::string& name : names) {
     v1::LossItem named = typed;
     *named.mutable_loss()->mutable_named() = NamedLossOf(name, typed.loss());
-    EXPECT_EQ(server().Compute(named).SerializeAsString(), expected) << name;
+    EXPECT_EQ(BytesOf(server().Compute(named)), expected) << name;
   }
 }
 

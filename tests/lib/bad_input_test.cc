@@ -660,14 +660,6 @@ TEST_F(BadTensorTest, OutputsOfAnotherSize) {
                                     HasSubstr("gradient_dtype")));
 }
 
-TEST_F(BadTensorTest, OtherSemanticsAreNotThereYet) {
-  for (const Semantics semantics : {Semantics::kPytorch, Semantics::kKeras}) {
-    mse_.spec.semantics = semantics;
-    EXPECT_THAT(mse_.Run(), StatusIs(absl::StatusCode::kUnimplemented,
-                                     HasSubstr("STRICT")));
-  }
-}
-
 TEST_F(BadTensorTest, MissingPredictionKindNamesTheKinds) {
   cce_.spec.params = CategoricalCrossEntropyParams{};
   const absl::StatusOr<Answer> answer = cce_.Run();

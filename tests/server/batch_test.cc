@@ -7,9 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -271,6 +273,159 @@ TEST(BatchTest, ListsBringTheirDtypeAndShape) {
   EXPECT_THAT(result.gradient().values().values(), ElementsAre(-3, 3, 0, 0));
 }
 
+// 0.1 lies between two numbers of either type; 1/3 of bfloat16 is rounded up.
+TEST(BatchTest, ListsOfHalfTypesAreRoundedToNearest) {
+  for (const auto& [dtype, tenth, third] :
+       {std::tuple{v1::DTYPE_FLOAT16, 0x1.998p-4, 0x1.554p-2},
+        std::tuple{v1::DTYPE_BFLOAT16, 0x1.9ap-4, 0x1.56p-2}}) {
+    v1::LossItem item = Parse<v1::LossItem>(absl::StrCat(
+        "loss { mean_absolute_error {} }",
+        "predictions { values { values: [0.1, 0.333333333, -256] } }",
+        "targets { values { values: [0, 0, 0] } }",
+        "reduction: REDUCTION_NONE outputs { gradient: true }"));
+    item.mutable_predictions()->set_dtype(dtype);
+    const v1::LossResult result = ComputeItem(item);
+    EXPECT_EQ(result.status().code(), 0) << result.DebugString();
+    EXPECT_THAT(result.row_losses().values().values(),
+                ElementsAre(tenth, third, 256));
+    EXPECT_EQ(result.gradient().dtype(), dtype);
+    EXPECT_THAT(result.gradient().values().values(), ElementsAre(1, 1, -1));
+  }
+}
+
+TEST(BatchTest, HalfTypesInData) {
+  v1::LossItem item = Parse<v1::LossItem>(
+      absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT16 shape: [2, 2] }",
+                   "targets { dtype: DTYPE_BFLOAT16 shape: [2, 2] }",
+                   "outputs { gradient: true }"));
+  // 1, 2, 3, 4 and 1, 2, 3, 0.
+  item.mutable_predictions()->set_data(
+      Bytes<uint16_t>({0x3c00, 0x4000, 0x4200, 0x4400}));
+  item.mutable_targets()->set_data(
+      Bytes<uint16_t>({0x3f80, 0x4000, 0x4040, 0}));
+  const v1::LossResult result = ComputeItem(item);
+  EXPECT_EQ(result.loss(), 4);
+  EXPECT_EQ(result.gradient().dtype(), v1::DTYPE_FLOAT16);
+  EXPECT_THAT(Numbers<uint16_t>(result.gradient().data()),
+              ElementsAre(0, 0, 0, 0x4000));
+  item.mutable_outputs()->set_gradient_dtype(v1::DTYPE_BFLOAT16);
+  EXPECT_EQ(ComputeItem(item).gradient().dtype(), v1::DTYPE_BFLOAT16);
+}
+
+// What the semantics decides is echoed, whether or not it was said.
+TEST(BatchTest, SemanticsDecideWhatIsUnset) {
+  const std::string tensors =
+      "predictions { shape: [2, 2] values { values: [0.25, 0.75, 0.5, 0.5] } }"
+      "targets { int_values { values: [0, 1] } }"
+      "extra_inputs { key: 'class_weights' value {"
+      "  values { values: [1, 3] } } }";
+  const std::string scce = "loss { sparse_categorical_cross_entropy {} }";
+  const v1::LossResult pytorch =
+      ComputeItem(absl::StrCat(scce, tensors, "semantics: SEMANTICS_PYTORCH"));
+  EXPECT_EQ(pytorch.semantics(), v1::SEMANTICS_PYTORCH);
+  EXPECT_EQ(pytorch.reduction(), v1::REDUCTION_WEIGHTED_MEAN);
+  EXPECT_EQ(pytorch.normalizer(), 4);
+  const auto& options =
+      pytorch.loss_in_force().sparse_categorical_cross_entropy();
+  EXPECT_EQ(options.prediction_kind(), v1::PREDICTION_KIND_LOGITS);
+  EXPECT_EQ(options.ignore_index(), -100);
+
+  const v1::LossResult keras =
+      ComputeItem(absl::StrCat(scce, tensors, "semantics: SEMANTICS_KERAS"));
+  EXPECT_EQ(keras.semantics(), v1::SEMANTICS_KERAS);
+  EXPECT_EQ(keras.reduction(), v1::REDUCTION_MEAN);
+  // The rounding of two logarithms and their sum, of numbers below 2.
+  EXPECT_NEAR(keras.loss(), (std::log(4) + 3 * std::log(2)) / 2, 1e-15);
+  EXPECT_EQ(keras.loss_in_force()
+                .sparse_categorical_cross_entropy()
+                .prediction_kind(),
+            v1::PREDICTION_KIND_PROBABILITIES);
+  EXPECT_FALSE(keras.loss_in_force()
+                   .sparse_categorical_cross_entropy()
+                   .has_ignore_index());
+
+  ExpectRefused(ComputeItem(absl::StrCat(scce, tensors)),
+                absl::StatusCode::kInvalidArgument,
+                "loss.sparse_categorical_cross_entropy.prediction_kind");
+}
+
+TEST(BatchTest, EveryElementIsARowOfPytorch) {
+  const std::string item = absl::StrCat(
+      kMse, "predictions { shape: [2, 2] values { values: [1, 2, 3, 4] } }",
+      "targets { shape: [2, 2] values { values: [0, 0, 0, 0] } }",
+      "outputs { row_losses: true }");
+  const v1::LossResult strict = ComputeItem(item);
+  EXPECT_EQ(strict.row_count(), 2);
+  EXPECT_THAT(strict.row_losses().shape(), ElementsAre(2));
+  const v1::LossResult pytorch =
+      ComputeItem(item + "semantics: SEMANTICS_PYTORCH");
+  EXPECT_EQ(pytorch.row_count(), 4);
+  EXPECT_THAT(pytorch.row_losses().shape(), ElementsAre(2, 2));
+  EXPECT_THAT(pytorch.row_losses().values().values(), ElementsAre(1, 4, 9, 16));
+}
+
+// STRICT refuses it; the others compute what the frameworks do.
+TEST(BatchTest, NanPropagatesWithoutAnError) {
+  const std::string item = absl::StrCat(
+      kMse, "predictions { values { values: [1, nan, 3] } }",
+      "targets { values { values: [0, 0, 0] } }",
+      "outputs { gradient: true row_losses: true diagnostics: true }");
+  ExpectRefused(ComputeItem(item), absl::StatusCode::kInvalidArgument,
+                "predictions.values");
+  for (const char* semantics : {"SEMANTICS_PYTORCH", "SEMANTICS_KERAS"}) {
+    const v1::LossResult result =
+        ComputeItem(absl::StrCat(item, "semantics: ", semantics));
+    EXPECT_EQ(result.status().code(), 0) << result.DebugString();
+    EXPECT_TRUE(std::isnan(result.loss()));
+    EXPECT_EQ(result.row_count(), 3);
+    const auto& rows = result.row_losses().values().values();
+    EXPECT_EQ(rows[0], 1);
+    EXPECT_TRUE(std::isnan(rows[1]));
+    EXPECT_EQ(rows[2], 9);
+    EXPECT_TRUE(std::isnan(result.gradient().values().values(1)));
+    EXPECT_EQ(result.gradient().values().values(2), 2);
+    EXPECT_EQ(result.diagnostics().at("non_finite_count"), 1);
+  }
+}
+
+TEST(BatchTest, DiagnosticsComeWhenAskedFor) {
+  const std::string item =
+      "loss { hinge {} } predictions { values { values: [0.5, -2, 3, -4] } }"
+      "targets { values { values: [1, 1, 1, -1] } }";
+  EXPECT_EQ(ComputeItem(item).diagnostics_size(), 0);
+  const v1::LossResult result =
+      ComputeItem(item + "outputs { diagnostics: true gradient: true }");
+  EXPECT_EQ(result.diagnostics().at("accuracy"), 0.75);
+  EXPECT_EQ(result.diagnostics().at("gradient_max_norm"), 0.25);
+  EXPECT_EQ(result.diagnostics().at("non_finite_count"), 0);
+  // Norms are those of a gradient that somebody wants.
+  EXPECT_EQ(ComputeItem(item + "outputs { diagnostics: true }")
+                .diagnostics()
+                .count("gradient_max_norm"),
+            0U);
+}
+
+TEST(BatchTest, TargetsMayBeWeightsOfAFewClasses) {
+  const std::string tensors =
+      "predictions { shape: [1, 3] values { values: [1, 2, 0.5] } }"
+      "targets { shape: [1, 2] values { values: [0.5, 0.25] } }"
+      "extra_inputs { key: 'target_indices' value {"
+      "  shape: [1, 2] int_values { values: [1, 0] } } }";
+  const auto loss = [&](const std::string& options) {
+    return ComputeItem(absl::StrCat("loss { categorical_cross_entropy {",
+                                    "prediction_kind: PREDICTION_KIND_LOGITS ",
+                                    options, "} }", tensors))
+        .loss();
+  };
+  const double lse = std::log(std::exp(1) + std::exp(2) + std::exp(0.5));
+  // A few roundings of numbers below 4.
+  EXPECT_NEAR(loss(""), 0.5 * (lse - 2) + 0.25 * (lse - 1), 1e-15);
+  EXPECT_NEAR(loss("tail_policy: TAIL_POLICY_RENORMALIZE"),
+              (2 * (lse - 2) + (lse - 1)) / 3, 1e-15);
+  EXPECT_NEAR(loss("tail_policy: TAIL_POLICY_UNIFORM_TAIL"),
+              0.5 * (lse - 2) + 0.25 * (lse - 1) + 0.25 * (lse - 0.5), 1e-15);
+}
+
 TEST(BatchTest, RowLossesComeWithNone) {
   const v1::LossResult result = ComputeItem(
       absl::StrCat(kMse, kPredictions, kTargets, "reduction: REDUCTION_NONE"));
@@ -337,10 +492,14 @@ INSTANTIATE_TEST_SUITE_P(
                 absl::StrCat(kMse, "predictions { int_values { values: 1 } }",
                              kTargets),
                 "predictions.dtype"},
-        Refusal{"half_as_list",
+        Refusal{"no_float16",
                 absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT16 ",
-                             "values { values: 1 } }", kTargets),
-                "predictions.dtype"},
+                             "values { values: 65520 } }", kTargets),
+                "predictions.values"},
+        Refusal{"no_bfloat16",
+                absl::StrCat(kMse, "predictions { dtype: DTYPE_BFLOAT16 ",
+                             "int_values { values: 257 } }", kTargets),
+                "predictions.int_values"},
         Refusal{"data_length",
                 absl::StrCat(kMse, "predictions { dtype: DTYPE_FLOAT64 ",
                              "shape: 2 data: '12345678' }", kTargets),
@@ -440,10 +599,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"extra_gradients_to",
                 With(absl::StrCat(kMse, "outputs { extra_gradients_to { ",
                                   "key: 'x' value {} } }")),
-                "outputs.extra_gradients_to", absl::StatusCode::kUnimplemented},
-        Refusal{"pytorch",
-                With(absl::StrCat(kMse, "semantics: SEMANTICS_PYTORCH")),
-                "semantics", absl::StatusCode::kUnimplemented}));
+                "outputs.extra_gradients_to",
+                absl::StatusCode::kUnimplemented}));
 
 // What an older server sees of a newer client.
 TEST(BatchTest, AnUnknownLossIsUnimplemented) {

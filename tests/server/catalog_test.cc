@@ -4,6 +4,8 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <string>
 
 #include "absl/strings/numbers.h"
@@ -42,7 +44,8 @@ TEST(CatalogTest, EveryLossIsDescribed) {
     for (const v1::OptionInfo& option : loss.options()) {
       SCOPED_TRACE(option.name());
       EXPECT_FALSE(option.name().empty());
-      EXPECT_THAT(option.type(), testing::AnyOf("double", "int64", "enum"));
+      EXPECT_THAT(option.type(),
+                  testing::AnyOf("double", "int64", "bool", "enum"));
       EXPECT_FALSE(option.summary().empty());
       EXPECT_EQ(option.type() == "enum", option.allowed_values_size() > 0);
     }
@@ -70,38 +73,52 @@ TEST(CatalogTest, FindsNamesAndAliases) {
   EXPECT_EQ(Catalog::Get().Find(""), nullptr);
 }
 
+// An option of the typed message as the annotations write defaults; nothing if
+// it is unset.
+std::string TextOf(const google::protobuf::Message& options,
+                   const v1::OptionInfo& info) {
+  const auto& reflection = *options.GetReflection();
+  const auto* field = options.GetDescriptor()->FindFieldByName(info.name());
+  if (info.type() == "enum") {
+    const std::string name = ShortName(*reflection.GetEnum(options, field));
+    return name == "UNSPECIFIED" ? "" : name;
+  }
+  if (!reflection.HasField(options, field)) return "";
+  if (info.type() == "bool") {
+    return reflection.GetBool(options, field) ? "true" : "false";
+  }
+  if (info.type() == "int64") {
+    return absl::StrCat(reflection.GetInt64(options, field));
+  }
+  // "1e-7" is written so in the annotations, and shortest here.
+  double documented = 0;
+  const double number = reflection.GetDouble(options, field);
+  return absl::SimpleAtod(info.default_value(), &documented) &&
+                 documented == number
+             ? info.default_value()
+             : absl::StrCat(number);
+}
+
 // The proto documents the defaults, the library applies them.
 TEST(CatalogTest, DocumentedDefaultsAreTheLibrarys) {
-  for (const v1::LossInfo& info : Catalog::Get().list().losses()) {
+  for (const AllLosses::Entry& entry : AllLosses::kTable) {
+    const std::string name(entry.name);
+    const auto& losses = Catalog::Get().list().losses();
+    const auto info = std::ranges::find(losses, name, &v1::LossInfo::name);
+    ASSERT_NE(info, losses.end()) << name;
     v1::NamedLoss named;
-    named.set_name(info.name());
+    named.set_name(name);
     const auto typed = ResolveNamedLoss(named);
     ASSERT_THAT(typed, IsOk());
-    const auto decoded = DecodeLoss(*typed);
+    auto decoded = DecodeLoss(*typed);
     ASSERT_THAT(decoded, IsOk());
+    AllLosses::Resolve(Semantics::kStrict, &decoded->params);
     const v1::Loss in_force = EncodeLoss(decoded->params);
     const auto& message = in_force.GetReflection()->GetMessage(
-        in_force, Catalog::Get().Find(info.name()));
-    for (const v1::OptionInfo& option : info.options()) {
-      SCOPED_TRACE(absl::StrCat(info.name(), ".", option.name()));
-      const auto* field =
-          message.GetDescriptor()->FindFieldByName(option.name());
-      const auto& reflection = *message.GetReflection();
-      if (option.type() == "enum") {
-        const auto* value = reflection.GetEnum(message, field);
-        // The only enums without a default must be set.
-        EXPECT_EQ(ShortName(*value), option.default_value().empty()
-                                         ? "UNSPECIFIED"
-                                         : option.default_value());
-      } else if (option.default_value().empty()) {
-        EXPECT_TRUE(option.optional());
-        EXPECT_FALSE(reflection.HasField(message, field));
-      } else {
-        double documented = 0;
-        ASSERT_TRUE(absl::SimpleAtod(option.default_value(), &documented));
-        EXPECT_TRUE(reflection.HasField(message, field));
-        EXPECT_EQ(reflection.GetDouble(message, field), documented);
-      }
+        in_force, Catalog::Get().Find(name));
+    for (const v1::OptionInfo& option : info->options()) {
+      EXPECT_EQ(TextOf(message, option), option.default_value())
+          << name << '.' << option.name();
     }
   }
 }
@@ -132,6 +149,23 @@ TEST(NamedLossTest, BecomesTheTypedMessage) {
   EXPECT_EQ(scce->sparse_categorical_cross_entropy().prediction_kind(),
             v1::PREDICTION_KIND_LOGITS);
   EXPECT_EQ(scce->sparse_categorical_cross_entropy().ignore_index(), -100);
+}
+
+TEST(NamedLossTest, SwitchesAreTrueAndFalse) {
+  for (const bool value : {true, false}) {
+    const auto kld =
+        Resolve("name: 'kld'" +
+                Option("temperature_squared",
+                       absl::StrCat("bool_value: ", value ? "true" : "false")));
+    ASSERT_THAT(kld, IsOk());
+    EXPECT_TRUE(kld->kullback_leibler_divergence().has_temperature_squared());
+    EXPECT_EQ(kld->kullback_leibler_divergence().temperature_squared(), value);
+  }
+  const auto number =
+      Resolve("name: 'kld'" + Option("temperature_squared", "number_value: 1"));
+  EXPECT_THAT(number, Violates("loss.named.options.temperature_squared"));
+  EXPECT_THAT(number, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("got 1, allowed: true or false")));
 }
 
 TEST(NamedLossTest, LettersMayHaveAnyCase) {

@@ -49,10 +49,11 @@ TEST(CsvTest, TheMarkOfSpreadsheetsIsSkipped) {
   EXPECT_EQ(array->Number(0), 7);
 }
 
-TEST(CsvTest, AnEmptyFileIsAnEmptyVector) {
-  const auto array = ParseCsv("", CsvElements::kFloat);
-  ASSERT_THAT(array, IsOk());
-  EXPECT_THAT(array->shape, ElementsAre(0));
+TEST(CsvTest, AFileWithoutNumbersIsNoArray) {
+  for (const char* text : {"", "\n", " \r\n\n", "\xEF\xBB\xBF"}) {
+    EXPECT_THAT(ParseCsv(text, CsvElements::kFloat),
+                StatusIs(kInvalid, HasSubstr("got an empty file")));
+  }
 }
 
 TEST(CsvTest, NanAndInfinityAreNumbers) {

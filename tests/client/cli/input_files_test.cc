@@ -75,6 +75,8 @@ TEST_F(ExplainTest, NamesTheFlagsOfOptionsAndSettings) {
               HasSubstr("--gradient_dtype: got"));
   EXPECT_THAT(files_.Explain(Violation("extra_inputs.colour")),
               HasSubstr("--extra_inputs"));
+  EXPECT_THAT(files_.Explain(Violation("extra_gradients.variance")),
+              HasSubstr("--extra_gradient_out variance: got"));
 }
 
 TEST_F(ExplainTest, SurvivesIndicesOutsideTheArray) {

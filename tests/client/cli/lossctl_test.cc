@@ -14,6 +14,7 @@
 #include "client/cli/table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/client/fake_server.h"
 
 namespace lossd::cli {
 namespace {
@@ -54,12 +55,22 @@ constexpr char kFiles[] =
     " --targets tests/data/diabetes_targets.npy";
 
 TEST(LossctlTest, BadCommandLinesSayWhatIsWrong) {
-  ExpectUsageError("", "subcommand is required");
-  ExpectUsageError("paint", "subcommand is required");
+  ExpectUsageError("", "no subcommand given, allowed: list, describe, ");
+  ExpectUsageError("paint",
+                   "unknown subcommand 'paint', allowed: list, describe, ");
+  ExpectUsageError("--server nowhere paint --colour red",
+                   "unknown subcommand 'paint'");
+  ExpectUsageError("--colour red health", "--colour: no flag of health");
+  ExpectUsageError("--colour", "--colour: no flag of lossctl");
+  ExpectUsageError("health info", "'info' is not expected");
   ExpectUsageError("health --colour red", "--colour: no flag of health");
   ExpectUsageError("health now", "'now' is not expected");
   ExpectUsageError("health --format xml", "--format");
-  ExpectUsageError("health --timeout 0", "--timeout");
+  for (const char* timeout : {"0", "-1", "nan", "inf", "1e300", "soon"}) {
+    ExpectUsageError(absl::StrCat("health --timeout ", timeout),
+                     absl::StrCat("--timeout: got ", timeout,
+                                  ", allowed: > 0 and <= 1e+09"));
+  }
   ExpectUsageError("compute --loss mse", "--predictions is required");
   ExpectUsageError(std::string("compute") + kFiles, "--loss is required");
 }
@@ -72,15 +83,20 @@ TEST(LossctlTest, BadValuesNameTheFlag) {
   ExpectUsageError(huber + " --semantics excel", "--semantics: got 'excel'");
   ExpectUsageError(huber + " --normalizer many", "--normalizer");
   ExpectUsageError(huber + " --gradient_dtype int32",
-                   "--gradient_dtype: got 'int32', allowed: float32, float64");
+                   "--gradient_dtype: got 'int32', allowed: float32, float64, "
+                   "float16, bfloat16");
   ExpectUsageError(huber + " --gradient_out g.txt", "--gradient_out g.txt: ");
   ExpectUsageError(huber + " --mask missing.npy", "--mask missing.npy: ");
   ExpectUsageError(huber + " --extra_inputs c.npy",
                    "--extra_inputs: got 'c.npy', allowed: NAME=FILE");
   ExpectUsageError(std::string("compute --loss hubert") + kFiles,
                    "--loss: unknown loss 'hubert'");
-  ExpectUsageError(std::string("compare --sweep gamma=1") + kFiles,
-                   "--sweep: no loss has the option 'gamma'");
+  ExpectUsageError(std::string("compute --loss triplet --swap 1") + kFiles,
+                   "--swap: got '1', allowed: true or false");
+  ExpectUsageError(std::string("compute --loss multi_margin --p 1.5") + kFiles,
+                   "--p: got '1.5', allowed: a whole number");
+  ExpectUsageError(std::string("compare --sweep colour=1") + kFiles,
+                   "--sweep: no loss has the option 'colour'");
   ExpectUsageError("verify --cases missing.json", "--cases missing.json: ");
 }
 
@@ -210,6 +226,26 @@ TEST(LossctlTest, TheCommandOfChooseIsQuotedForTheShell) {
               HasSubstr(absl::StrCat(" --predictions '", ::testing::TempDir(),
                                      "/lossctl it'\\''s.npy' --targets "
                                      "tests/data/diabetes_targets.npy")));
+}
+
+// A server that is older than lossctl does not have every loss.
+TEST(CompareTest, LossesThatTheServerDoesNotHaveDoNotFit) {
+  test::FakeServer server;
+  server.edit = [&server](v1::ComputeResponse* response) {
+    if (server.requests().back().items(0).loss().has_huber()) return;
+    v1::LossResult* result = response->mutable_results(0);
+    result->Clear();
+    result->mutable_status()->set_code(12);
+    result->mutable_status()->set_message("not served");
+  };
+  const Outcome run = Lossctl(absl::StrCat(
+      "compare --format json --server ", server.target(), kFiles));
+  ASSERT_EQ(run.exit_code, kOk) << run.err;
+  const auto json = nlohmann::json::parse(run.out);
+  ASSERT_EQ(json["losses"].size(), 1U);
+  EXPECT_EQ(json["losses"][0]["name"], "huber");
+  EXPECT_EQ(json["misfits"].back().contains("why_not"), true);
+  EXPECT_THAT(run.out, HasSubstr("UNIMPLEMENTED: not served"));
 }
 
 TEST(TableTest, AlignsColumns) {

@@ -64,9 +64,10 @@ TEST(NpyTest, ReadsEveryVersion) {
 TEST(NpyTest, ReadsEveryElementType) {
   const std::string zeros(16, '\0');
   const std::vector<std::pair<std::string, v1::Dtype>> types = {
-      {"<f2", v1::DTYPE_FLOAT16}, {"<f4", v1::DTYPE_FLOAT32},
-      {"<f8", v1::DTYPE_FLOAT64}, {"<i4", v1::DTYPE_INT32},
-      {"<i8", v1::DTYPE_INT64},   {"|b1", v1::DTYPE_BOOL}};
+      {"<f2", v1::DTYPE_FLOAT16},  {"<f4", v1::DTYPE_FLOAT32},
+      {"<f8", v1::DTYPE_FLOAT64},  {"<i4", v1::DTYPE_INT32},
+      {"<i8", v1::DTYPE_INT64},    {"|b1", v1::DTYPE_BOOL},
+      {"<V2", v1::DTYPE_BFLOAT16}, {"|V2", v1::DTYPE_BFLOAT16}};
   for (const auto& [descr, dtype] : types) {
     const auto array = ParseNpy(
         File(Header(descr, "(2,)"), zeros.substr(0, 2 * SizeOf(dtype))));
@@ -87,6 +88,30 @@ TEST(NpyTest, ReadsHalfPrecision) {
   EXPECT_EQ(array->Number(2), 65504);
   EXPECT_EQ(array->Number(3), 0x1p-24);
   EXPECT_EQ(array->Number(4), std::numeric_limits<double>::infinity());
+}
+
+TEST(NpyTest, ReadsBfloat16) {
+  // 1, -2, the largest, the smallest, infinity.
+  const std::string data("\x80\x3f\x00\xc0\x7f\x7f\x01\x00\x80\x7f", 10);
+  const auto array = ParseNpy(File(Header("<V2", "(5,)"), data));
+  ASSERT_THAT(array, IsOk());
+  EXPECT_EQ(array->Number(0), 1);
+  EXPECT_EQ(array->Number(1), -2);
+  EXPECT_EQ(array->Number(2), 0x1.fep127);
+  EXPECT_EQ(array->Number(3), 0x1p-133);
+  EXPECT_EQ(array->Number(4), std::numeric_limits<double>::infinity());
+}
+
+TEST(NpyTest, WritesEveryElementType) {
+  for (int number = v1::DTYPE_FLOAT32; number <= v1::Dtype_MAX; ++number) {
+    const auto dtype = static_cast<v1::Dtype>(number);
+    Array array = Zeros(dtype, {3});
+    array.data.front() = 1;
+    const auto read = ParseNpy(FormatNpy(array));
+    ASSERT_THAT(read, IsOk()) << v1::Dtype_Name(dtype);
+    EXPECT_EQ(read->dtype, dtype);
+    EXPECT_EQ(read->data, array.data);
+  }
 }
 
 TEST(NpyTest, ReadsScalarsAndEmptyArrays) {
@@ -234,6 +259,26 @@ TEST(ArrayFileTest, RefusesWhatIsNoArrayFile) {
       WriteArray("tests/data/missing/out.npy", Zeros(v1::DTYPE_FLOAT32, {1})),
       StatusIs(absl::StatusCode::kPermissionDenied,
                HasSubstr("cannot be written")));
+}
+
+TEST(ArrayFileTest, KnowsAFileUnderItsOtherNames) {
+  const std::string folder = ::testing::TempDir() + "/lossctl_same";
+  std::filesystem::create_directories(folder);
+  const std::string file = folder + "/file.npy";
+  ASSERT_THAT(WriteArray(file, Zeros(v1::DTYPE_FLOAT32, {1})), IsOk());
+  std::filesystem::create_symlink(file, folder + "/link.npy");
+  std::filesystem::create_hard_link(file, folder + "/hard.npy");
+  std::filesystem::create_symlink(folder, folder + "/folder");
+  EXPECT_TRUE(SameFile(file, folder + "/link.npy"));
+  EXPECT_TRUE(SameFile(file, folder + "/hard.npy"));
+  EXPECT_TRUE(SameFile(file, folder + "/folder/file.npy"));
+  EXPECT_FALSE(SameFile(file, folder + "/new.npy"));
+  EXPECT_TRUE(SameFile(folder + "/new.npy", folder + "/folder/./new.npy"));
+  EXPECT_TRUE(SameFile("new.npy", "./new.npy"));
+  EXPECT_TRUE(
+      SameFile("new.npy", std::filesystem::absolute("new.npy").string()));
+  EXPECT_FALSE(SameFile("new.npy", "other.npy"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(ArrayFileTest, CheckingAnOutputLeavesNoTrace) {
