@@ -11,14 +11,21 @@
 #include "lib/kernels/loss_kernel.h"
 #include "lib/losses/binary_cross_entropy.h"
 #include "lib/losses/categorical_cross_entropy.h"
+#include "lib/losses/categorical_focal.h"
+#include "lib/losses/cosine.h"
+#include "lib/losses/cosine_embedding.h"
+#include "lib/losses/dice.h"
 #include "lib/losses/hinge.h"
 #include "lib/losses/huber.h"
 #include "lib/losses/kullback_leibler_divergence.h"
 #include "lib/losses/mean_absolute_error.h"
 #include "lib/losses/mean_squared_error.h"
 #include "lib/losses/mean_squared_logarithmic_error.h"
+#include "lib/losses/nll.h"
 #include "lib/losses/options.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
+#include "lib/losses/triplet.h"
+#include "lib/losses/tversky.h"
 
 namespace lossd {
 
@@ -93,7 +100,9 @@ struct LossList {
 using AllLosses =
     LossList<MeanSquaredError, MeanSquaredLogarithmicError, MeanAbsoluteError,
              Huber, BinaryCrossEntropy, Hinge, CategoricalCrossEntropy,
-             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence>;
+             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence,
+             CategoricalFocal, Nll, Cosine, CosineEmbedding, Dice, Tversky,
+             Triplet>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;

@@ -33,12 +33,22 @@ TEST(LossCasesTest, NamesAreUnique) {
 TEST(RegistryTest, NamesAreTheFullOnes) {
   std::set<std::string> names;
   for (const auto& entry : AllLosses::kTable) names.emplace(entry.name);
-  const std::set<std::string> expected = {
-      "mean_squared_error",         "mean_squared_logarithmic_error",
-      "mean_absolute_error",        "huber",
-      "binary_cross_entropy",       "hinge",
-      "categorical_cross_entropy",  "sparse_categorical_cross_entropy",
-      "kullback_leibler_divergence"};
+  const std::set<std::string> expected = {"mean_squared_error",
+                                          "mean_squared_logarithmic_error",
+                                          "mean_absolute_error",
+                                          "huber",
+                                          "binary_cross_entropy",
+                                          "hinge",
+                                          "categorical_cross_entropy",
+                                          "sparse_categorical_cross_entropy",
+                                          "kullback_leibler_divergence",
+                                          "categorical_focal",
+                                          "nll",
+                                          "cosine",
+                                          "cosine_embedding",
+                                          "dice",
+                                          "tversky",
+                                          "triplet"};
   EXPECT_EQ(names, expected);
 }
 

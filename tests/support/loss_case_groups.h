@@ -1,0 +1,21 @@
+// The parts of the table of losses under test, one function a group.
+
+#ifndef LOSSD_TESTS_SUPPORT_LOSS_CASE_GROUPS_H_
+#define LOSSD_TESTS_SUPPORT_LOSS_CASE_GROUPS_H_
+
+#include <vector>
+
+#include "tests/support/loss_cases.h"
+
+namespace lossd::test {
+
+// cosine, cosine_embedding, triplet.
+void AddSimilarityCases(std::vector<LossCase>& cases);
+// dice, tversky.
+void AddOverlapCases(std::vector<LossCase>& cases);
+// categorical_focal, nll, and options of the cross-entropy family.
+void AddClassCases(std::vector<LossCase>& cases);
+
+}  // namespace lossd::test
+
+#endif  // LOSSD_TESTS_SUPPORT_LOSS_CASE_GROUPS_H_
