@@ -43,8 +43,9 @@ enum class TailPolicy : uint8_t {
   kUniformTail = 3
 };
 
-// What one value of a loss over sets is computed from.
-enum class Scope : uint8_t { kSample = 1, kBatch = 2 };
+// What one value of a loss over sets is computed from. kUnspecified: what the
+// semantics says.
+enum class Scope : uint8_t { kUnspecified = 0, kSample = 1, kBatch = 2 };
 
 }  // namespace lossd
 

@@ -234,6 +234,7 @@ struct RowView {
 
 // A loss that couples the elements of a row.
 struct RowwiseKernel {
+  // May be unset where the traits say double_only.
   std::function<RowwiseOutcome(const RowwiseArgs<float>&)> run_float;
   std::function<RowwiseOutcome(const RowwiseArgs<double>&)> run_double;
   // Why a row is refused; nothing if it is not.

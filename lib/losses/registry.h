@@ -15,6 +15,10 @@
 #include "lib/losses/focal.h"
 #include "lib/losses/gaussian_kl.h"
 #include "lib/losses/gaussian_nll.h"
+#include "lib/losses/categorical_focal.h"
+#include "lib/losses/cosine.h"
+#include "lib/losses/cosine_embedding.h"
+#include "lib/losses/dice.h"
 #include "lib/losses/hinge.h"
 #include "lib/losses/hinge_embedding.h"
 #include "lib/losses/huber.h"
@@ -27,6 +31,7 @@
 #include "lib/losses/mean_squared_logarithmic_error.h"
 #include "lib/losses/multi_margin.h"
 #include "lib/losses/multiclass_hinge.h"
+#include "lib/losses/nll.h"
 #include "lib/losses/options.h"
 #include "lib/losses/poisson.h"
 #include "lib/losses/quantile.h"
@@ -34,6 +39,8 @@
 #include "lib/losses/soft_margin.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
 #include "lib/losses/squared_hinge.h"
+#include "lib/losses/triplet.h"
+#include "lib/losses/tversky.h"
 
 namespace lossd {
 
@@ -111,8 +118,9 @@ using AllLosses =
              SparseCategoricalCrossEntropy, KullbackLeiblerDivergence, SmoothL1,
              LogCosh, MeanAbsolutePercentageError, Quantile, Poisson,
              GaussianNll, GaussianKl, SquaredHinge, CategoricalHinge,
-             MultiMargin, MulticlassHinge, SoftMargin, Focal, MarginRanking,
-             HingeEmbedding>;
+             MultiMargin, MulticlassHinge, SoftMargin, Focal, CategoricalFocal,
+             Nll, Cosine, CosineEmbedding, Dice, Tversky, Triplet,
+             MarginRanking, HingeEmbedding>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;

@@ -34,7 +34,16 @@ std::optional<Problem> WithImpossibleClasses(const Problem& problem,
       return false;
     }
   };
-  if (!std::visit(plain_logits, problem.spec.params)) return std::nullopt;
+  if (!std::visit(plain_logits, problem.spec.params) ||
+      !problem.class_weights.empty()) {
+    return std::nullopt;
+  }
+  // The tail would reach them.
+  const auto* dense =
+      std::get_if<CategoricalCrossEntropyParams>(&problem.spec.params);
+  if (dense != nullptr && dense->tail_policy == TailPolicy::kUniformTail) {
+    return std::nullopt;
+  }
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const auto* divergence =
       std::get_if<KullbackLeiblerDivergenceParams>(&problem.spec.params);
@@ -55,7 +64,9 @@ std::optional<Problem> WithImpossibleClasses(const Problem& problem,
   Problem wide = problem;
   wide.shape.back() = columns;
   wide.predictions = widen(problem.predictions, -kInfinity);
-  wide.targets = widen(problem.targets, logarithms ? -kInfinity : 0);
+  if (problem.target_indices.empty()) {
+    wide.targets = widen(problem.targets, logarithms ? -kInfinity : 0);
+  }
   return wide;
 }
 

@@ -62,6 +62,7 @@ TEST_P(ThreadsTest, AnyOrderOfBlocksGivesTheSameBits) {
 // of one, and the row losses up to where blocks cut them.
 TEST_P(ThreadsTest, RowsDoNotDependOnTheirBatch) {
   Problem problem = Batch({2000, 37}, Dtype::kFloat32);
+  if (problem.rows() == 1) return;
   problem.spec.reduction = Reduction::kSum;
   const Form form{.dtype = Dtype::kFloat32};
   const absl::StatusOr<Answer> whole = Solve(problem, form);

@@ -17,8 +17,10 @@ Number Epsilon(Dtype dtype) {
 
 // What the loss is computed in.
 Dtype Arithmetic(const LossCase& loss_case, Dtype dtype) {
-  const LossKernel kernel = AllLosses::Find(loss_case.params)
-                                .kernel(loss_case.params, Semantics::kStrict);
+  LossParams params = loss_case.params;
+  AllLosses::Resolve(Semantics::kStrict, &params);
+  const LossKernel kernel =
+      AllLosses::Find(params).kernel(params, Semantics::kStrict);
   return kernel.traits.double_only ? Dtype::kFloat64 : dtype;
 }
 
@@ -71,6 +73,11 @@ std::vector<Number> SlopeScales(const LossCase& loss_case,
       scales.push_back(
           first ? RowScale(problem, i / columns, slopes.subspan(i, columns))
                 : scales.back());
+      if (first && loss_case.slope_scale_of_row) {
+        scales[i] = std::max<Number>(
+            scales[i],
+            loss_case.slope_scale_of_row(problem, extra, i / columns));
+      }
     } else {
       scales.push_back(std::abs(slopes[i]));
     }

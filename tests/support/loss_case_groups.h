@@ -12,6 +12,12 @@ namespace lossd::test {
 void AddRegressionCases(std::vector<LossCase>& cases);
 void AddFocalCases(std::vector<LossCase>& cases);
 void AddMarginCases(std::vector<LossCase>& cases);
+// cosine, cosine_embedding, triplet.
+void AddSimilarityCases(std::vector<LossCase>& cases);
+// dice, tversky.
+void AddOverlapCases(std::vector<LossCase>& cases);
+// categorical_focal, nll, and options of the cross-entropy family.
+void AddClassCases(std::vector<LossCase>& cases);
 
 }  // namespace lossd::test
 

@@ -7,94 +7,11 @@
 #include <variant>
 
 #include "tests/support/loss_case_groups.h"
+#include "tests/support/row_samplers.h"
 #include "tests/support/samplers.h"
 
 namespace lossd::test {
 namespace {
-
-// Positive numbers that add up to 1, none below 1e-3 / columns.
-void FillDistribution(Random& random, std::span<double> row) {
-  double sum = 0;
-  for (double& q : row) sum += q = random.LogUniform(1e-2, 1);
-  for (double& q : row) q /= sum;
-}
-
-using FillRow = std::function<void(Random&, std::span<double>)>;
-
-void FillOneHot(Random& random, std::span<double> row) {
-  std::ranges::fill(row, 0);
-  const auto size = static_cast<int64_t>(row.size());
-  row[static_cast<size_t>(random.Below(size))] = 1;
-}
-
-void FillMultiHot(Random& random, std::span<double> row) {
-  for (double& t : row) t = random.Chance(0.3) ? 1 : 0;
-}
-
-// A distribution with some zeros.
-void FillSoft(Random& random, std::span<double> row) {
-  FillDistribution(random, row);
-  for (double& t : row) {
-    if (random.Chance(0.2)) t = 0;
-  }
-}
-
-void FillLogarithms(Random& random, std::span<double> row) {
-  FillDistribution(random, row);
-  for (double& q : row) q = std::log(q);
-}
-
-FillRow FillLogits(double deviation) {
-  return [=](Random& random, std::span<double> row) {
-    for (double& x : row) x = deviation * random.Normal();
-  };
-}
-
-// Rows of predictions and of targets.
-Sampler RowsOf(const FillRow& predictions, const FillRow& targets) {
-  return [=](Random& random, Problem& problem) {
-    const size_t columns = problem.columns();
-    for (size_t row = 0; row < problem.rows(); ++row) {
-      predictions(
-          random,
-          std::span(problem.predictions).subspan(row * columns, columns));
-      targets(random,
-              std::span(problem.targets).subspan(row * columns, columns));
-    }
-  };
-}
-
-constexpr int64_t kIgnored = -100;
-
-// Rows of predictions and class labels, some of them `kIgnored`.
-Sampler LabelsOf(const FillRow& predictions, double ignored = 0) {
-  return [=](Random& random, Problem& problem) {
-    RowsOf(predictions, [](Random&, std::span<double>) {})(random, problem);
-    problem.targets.clear();
-    const auto columns = static_cast<int64_t>(problem.columns());
-    problem.labels.clear();
-    for (size_t row = 0; row < problem.rows(); ++row) {
-      problem.labels.push_back(random.Chance(ignored) ? kIgnored
-                                                      : random.Below(columns));
-    }
-  };
-}
-
-// A number for each column, one of them 0 when that is allowed.
-std::vector<double> ColumnWeights(const Problem& problem, bool zero) {
-  std::vector<double> weights;
-  for (size_t k = 0; k < problem.columns(); ++k) {
-    weights.push_back(zero && k == 1 ? 0 : 0.5 + static_cast<double>(k % 3));
-  }
-  return weights;
-}
-
-Sampler WithClassWeights(const Sampler& sampler) {
-  return [=](Random& random, Problem& problem) {
-    sampler(random, problem);
-    problem.class_weights = ColumnWeights(problem, true);
-  };
-}
 
 Sampler WithPosWeight(const Sampler& sampler) {
   return [=](Random& random, Problem& problem) {
@@ -238,8 +155,6 @@ void AddBinary(std::vector<LossCase>& cases) {
   cases.push_back(hinge);
 }
 
-double ToZero(double q, double) { return q; }
-
 void AddCategorical(std::vector<LossCase>& cases) {
   const auto add = [&](std::string name, CategoricalCrossEntropyParams params,
                        Sampler sample) {
@@ -357,13 +272,17 @@ const std::vector<LossCase>& LossCases() {
     AddRegressionCases(*all);
     AddMarginCases(*all);
     AddFocalCases(*all);
+    AddSimilarityCases(*all);
+    AddOverlapCases(*all);
+    AddClassCases(*all);
     return all;
   }();
   return cases;
 }
 
 bool IsRowwise(const LossCase& loss_case) {
-  const LossParams& params = loss_case.params;
+  LossParams params = loss_case.params;
+  AllLosses::Resolve(Semantics::kStrict, &params);
   return std::holds_alternative<RowwiseKernel>(
       AllLosses::Find(params).kernel(params, Semantics::kStrict).engine);
 }

@@ -52,6 +52,9 @@ struct LossCase {
   std::function<double(const Problem&, const std::string& extra,
                        size_t element)>
       slope_scale_at = {};
+  // The same once for each row, of row-wise losses.
+  std::function<double(const Problem&, const std::string& extra, size_t row)>
+      slope_scale_of_row = {};
   // The loss of a row by its definition, for losses that reference_losses.cc
   // does not know.
   std::function<ReferenceRow(const RowInputs&)> reference = {};

@@ -114,6 +114,27 @@ Surprisals OfLogits(std::span<const Number> logits) {
   return surprisals;
 }
 
+// softcap tanh(x / softcap), unless softcap is 0, over temperature.
+std::vector<Number> Transformed(std::span<const Number> logits, Number softcap,
+                                Number temperature) {
+  std::vector<Number> all;
+  for (const Number x : logits) {
+    all.push_back((softcap == 0 ? x : softcap * std::tanh(x / softcap)) /
+                  temperature);
+  }
+  return all;
+}
+
+// The same of logits that were transformed: double rounds them, which moves
+// surprisals by as much as they are large.
+Surprisals OfTransformed(std::span<const Number> logits) {
+  Surprisals surprisals = OfLogits(logits);
+  Number largest = 0;
+  for (const Number x : logits) largest = std::max(largest, std::abs(x));
+  for (Number& scale : surprisals.scales) scale += 2 * largest;
+  return surprisals;
+}
+
 Surprisals OfProbabilities(std::span<const Number> probabilities,
                            bool renormalize) {
   const Number sum = renormalize ? std::accumulate(probabilities.begin(),
@@ -148,8 +169,40 @@ Surprisals SurprisalsOf(std::span<const Number> predictions,
   return {};
 }
 
+// Weights of some classes, and what the tail policy makes of the others.
+std::vector<Number> IndexedTargets(const Problem& problem, size_t row) {
+  std::vector<Number> targets(problem.columns());
+  const size_t count = problem.target_indices.size() / problem.rows();
+  Number total = 0;
+  for (size_t k = row * count; k < (row + 1) * count; ++k) {
+    if (problem.targets[k] == 0) continue;
+    targets.at(static_cast<size_t>(problem.target_indices[k])) +=
+        problem.targets[k];
+    total += problem.targets[k];
+  }
+  const Number others =
+      static_cast<Number>(std::ranges::count(targets, Number{0}));
+  switch (std::get<CategoricalCrossEntropyParams>(problem.spec.params)
+              .tail_policy) {
+    case TailPolicy::kDrop:
+      break;
+    case TailPolicy::kRenormalize:
+      if (total == 0) break;
+      for (Number& target : targets) target /= total;
+      break;
+    case TailPolicy::kUniformTail:
+      if (total >= 1) break;
+      for (Number& target : targets) {
+        if (target == 0) target = (1 - total) / others;
+      }
+      break;
+  }
+  return targets;
+}
+
 // The targets of a row, as given, of logarithms, or of a label.
 std::vector<Number> TargetsOf(const Problem& problem, size_t row) {
+  if (!problem.target_indices.empty()) return IndexedTargets(problem, row);
   const size_t columns = problem.columns();
   const auto* divergence =
       std::get_if<KullbackLeiblerDivergenceParams>(&problem.spec.params);
@@ -185,8 +238,11 @@ struct SmoothingOf {
 ReferenceRow CrossEntropy(const Problem& problem, size_t row,
                           std::span<const Number> predictions,
                           const auto& params) {
+  const bool transformed = params.logit_softcap != 0 || params.temperature != 1;
   const Surprisals surprisals =
-      SurprisalsOf(predictions, params.prediction_kind, true);
+      transformed ? OfTransformed(Transformed(predictions, params.logit_softcap,
+                                              params.temperature))
+                  : SurprisalsOf(predictions, params.prediction_kind, true);
   const std::vector<Number> targets = EffectiveTargets(problem, row);
   ReferenceRow result;
   for (size_t k = 0; k < targets.size(); ++k) {
@@ -218,8 +274,11 @@ struct RowLoss {
   }
 
   ReferenceRow operator()(const KullbackLeiblerDivergenceParams& params) const {
+    const Number temperature = params.temperature;
     const Surprisals surprisals =
-        SurprisalsOf(predictions, params.prediction_kind, false);
+        temperature != 1
+            ? OfTransformed(Transformed(predictions, 0, temperature))
+            : SurprisalsOf(predictions, params.prediction_kind, false);
     ReferenceRow result;
     const std::vector<Number> targets = TargetsOf(problem, row);
     for (size_t k = 0; k < targets.size(); ++k) {
@@ -227,6 +286,10 @@ struct RowLoss {
       const Number logarithm = std::log(target);
       result.loss += Times(target, logarithm + surprisals.values[k]);
       result.scale += Times(target, std::abs(logarithm) + surprisals.scales[k]);
+    }
+    if (params.temperature_squared) {
+      result.loss *= temperature * temperature;
+      result.scale *= temperature * temperature;
     }
     return result;
   }
