@@ -9,6 +9,8 @@
 #include "lib/core/scratch.h"
 #include "lib/core/sum.h"
 #include "lib/core/violation.h"
+#include "lib/kernels/labels.h"
+#include "lib/kernels/logarithms.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/kernels/cross_entropy.cc"
@@ -219,20 +221,6 @@ std::optional<Offence> ExplainProbabilities(Row predictions) {
       "rows that sum to 1 within " + NumberText(kProbabilitySumTolerance));
 }
 
-std::optional<Offence> ExplainLogarithms(Row predictions, bool logits) {
-  bool possible = !logits;
-  for (size_t k = 0; k < predictions.size(); ++k) {
-    const double x = predictions[k];
-    if (!(x < std::numeric_limits<double>::infinity())) {
-      return InPredictions(k, NumberText(x),
-                           "finite, or -inf for an impossible class");
-    }
-    possible |= std::isfinite(x);
-  }
-  if (possible) return std::nullopt;
-  return InPredictions(0, "a row of -inf only", "a possible class in each row");
-}
-
 // Of the classes of top-k targets; those without weight are padding.
 std::optional<Offence> ExplainIndices(const RowView& row) {
   const auto classes = static_cast<int64_t>(row.predictions.size());
@@ -269,13 +257,7 @@ std::optional<Offence> Explain(const CrossEntropyOptions& options,
                                const RowView& row) {
   const Row predictions = row.predictions;
   const size_t columns = predictions.size();
-  if (row.label &&
-      (*row.label < 0 || static_cast<uint64_t>(*row.label) >= columns)) {
-    return Offence{
-        Offence::Tensor::kTargets, 0, "label " + std::to_string(*row.label),
-        "0 to " + std::to_string(columns - 1) + " for " +
-            std::to_string(columns) + " classes: labels are 0-based"};
-  }
+  if (auto offence = ExplainLabel(row)) return offence;
   if (!row.indices.empty()) {
     if (auto offence = ExplainIndices(row)) return offence;
   } else if (auto offence = ExplainTargets(options, row.targets)) {
@@ -283,11 +265,12 @@ std::optional<Offence> Explain(const CrossEntropyOptions& options,
   }
   const bool probabilities =
       options.prediction_kind == PredictionKind::kProbabilities;
-  if (auto offence =
-          probabilities
-              ? ExplainProbabilities(predictions)
-              : ExplainLogarithms(predictions, options.prediction_kind ==
-                                                   PredictionKind::kLogits)) {
+  if (auto offence = probabilities
+                         ? ExplainProbabilities(predictions)
+                         : ExplainLogarithms(predictions,
+                                             options.prediction_kind ==
+                                                 PredictionKind::kLogits,
+                                             Offence::Tensor::kPredictions)) {
     return offence;
   }
   const double impossible =

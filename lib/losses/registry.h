@@ -11,14 +11,23 @@
 #include "lib/kernels/loss_kernel.h"
 #include "lib/losses/binary_cross_entropy.h"
 #include "lib/losses/categorical_cross_entropy.h"
+#include "lib/losses/cispo.h"
+#include "lib/losses/distillation_divergence.h"
+#include "lib/losses/dpo.h"
+#include "lib/losses/dro.h"
 #include "lib/losses/hinge.h"
 #include "lib/losses/huber.h"
+#include "lib/losses/importance_sampling.h"
+#include "lib/losses/jensen_shannon_divergence.h"
+#include "lib/losses/k3_divergence.h"
 #include "lib/losses/kullback_leibler_divergence.h"
 #include "lib/losses/mean_absolute_error.h"
 #include "lib/losses/mean_squared_error.h"
 #include "lib/losses/mean_squared_logarithmic_error.h"
 #include "lib/losses/options.h"
+#include "lib/losses/ppo.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
+#include "lib/losses/token_cross_entropy.h"
 
 namespace lossd {
 
@@ -93,7 +102,9 @@ struct LossList {
 using AllLosses =
     LossList<MeanSquaredError, MeanSquaredLogarithmicError, MeanAbsoluteError,
              Huber, BinaryCrossEntropy, Hinge, CategoricalCrossEntropy,
-             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence>;
+             SparseCategoricalCrossEntropy, KullbackLeiblerDivergence,
+             DistillationDivergence, JensenShannonDivergence, TokenCrossEntropy,
+             ImportanceSampling, Ppo, Cispo, Dro, K3Divergence, Dpo>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;
