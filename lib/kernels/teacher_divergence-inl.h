@@ -52,6 +52,15 @@ HWY_INLINE Distribution DistributionOf(const double* row, size_t columns,
   return distribution;
 }
 
+// log(a.sum / b.sum), which is small where both nearly agree: not the
+// difference of two logarithms.
+HWY_INLINE double LogRatioOfSums(const Softmax<double>& a,
+                                 const Softmax<double>& b) {
+  const double more = a.rest - b.rest;
+  return more > 0 ? Log1pOfPositive(more / b.sum)
+                  : -Log1pOfPositive(-more / a.sum);
+}
+
 // What both distributions say of some classes.
 template <class V>
 struct Pair {
@@ -74,13 +83,16 @@ HWY_INLINE void ForEachPair(const Distribution& teacher,
   const auto teacher_share = hn::Set(d, 1 / teacher.softmax.sum);
   const auto student_share = hn::Set(d, 1 / student.softmax.sum);
   const auto shift =
-      hn::Set(d, teacher.softmax.log_sum - student.softmax.log_sum);
+      hn::Set(d, LogRatioOfSums(teacher.softmax, student.softmax));
   ForEachChunk(columns, [&](size_t i, size_t live) HWY_ATTR {
     const Chunk<double> u(teacher.logits + i, live, kImpossible);
     const Chunk<double> x(student.logits + i, live, kImpossible);
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-      const auto below_max = hn::Sub(hn::Sub(u.Get(lane), teacher_max),
-                                     hn::Sub(x.Get(lane), student_max));
+      const auto of_teacher = Difference(d, u.Get(lane), teacher_max);
+      const auto of_student = Difference(d, x.Get(lane), student_max);
+      const auto lost = hn::Sub(of_teacher.lost, of_student.lost);
+      const auto below_max =
+          hn::Add(hn::Sub(of_teacher.rounded, of_student.rounded), lost);
       const Pair<hn::Vec<D>> pair = {
           hn::Mul(hn::Load(d, teacher.exps + i + lane), teacher_share),
           hn::Mul(hn::Load(d, student.exps + i + lane), student_share),

@@ -33,12 +33,24 @@ TEST(LossCasesTest, NamesAreUnique) {
 TEST(RegistryTest, NamesAreTheFullOnes) {
   std::set<std::string> names;
   for (const auto& entry : AllLosses::kTable) names.emplace(entry.name);
-  const std::set<std::string> expected = {
-      "mean_squared_error",         "mean_squared_logarithmic_error",
-      "mean_absolute_error",        "huber",
-      "binary_cross_entropy",       "hinge",
-      "categorical_cross_entropy",  "sparse_categorical_cross_entropy",
-      "kullback_leibler_divergence"};
+  const std::set<std::string> expected = {"mean_squared_error",
+                                          "mean_squared_logarithmic_error",
+                                          "mean_absolute_error",
+                                          "huber",
+                                          "binary_cross_entropy",
+                                          "hinge",
+                                          "categorical_cross_entropy",
+                                          "sparse_categorical_cross_entropy",
+                                          "kullback_leibler_divergence",
+                                          "distillation_divergence",
+                                          "jensen_shannon_divergence",
+                                          "token_cross_entropy",
+                                          "importance_sampling",
+                                          "ppo",
+                                          "cispo",
+                                          "dro",
+                                          "k3_divergence",
+                                          "dpo"};
   EXPECT_EQ(names, expected);
 }
 

@@ -1,5 +1,6 @@
 // Reductions, weights, masks, normalizers and upstream gradients of every loss.
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -20,6 +21,13 @@ constexpr Reduction kReductions[] = {Reduction::kNone, Reduction::kSum,
 
 class ReductionTest : public testing::TestWithParam<LossCase> {
  protected:
+  // Of so many rows, of one column where every element is a row.
+  static Problem SampleRows(int64_t rows, int64_t columns,
+                            Dtype dtype = Dtype::kFloat64) {
+    const bool elements = Sample(GetParam(), {1, 1}, dtype).traits().layout ==
+                          RowLayout::kElements;
+    return Sample(GetParam(), {rows, elements ? 1 : columns}, dtype);
+  }
   // Three axes, so that rows and the first axis differ.
   static Problem Batch(Dtype dtype = Dtype::kFloat64) {
     return Sample(GetParam(), {10, 17, 3}, dtype);
@@ -132,14 +140,18 @@ TEST_P(ReductionTest, PowersOfTwoScaleExactly) {
 }
 
 TEST_P(ReductionTest, WeightTwoIsTheRowTwiceAndWeightZeroIsNoRow) {
-  Problem once = Sample(GetParam(), {3, 6}, Dtype::kFloat64);
+  Problem once = SampleRows(3, 6);
+  const size_t columns = once.columns();
   once.sample_weights = {2, 1, 0};
   Problem twice = once;
-  for (size_t k = 0; k < 6; ++k) {
-    twice.predictions[12 + k] = once.predictions[k];
-    if (!once.targets.empty()) twice.targets[12 + k] = once.targets[k];
-  }
-  if (!once.labels.empty()) twice.labels[2] = once.labels[0];
+  const auto repeat = [](auto& numbers) {
+    const auto third = std::ssize(numbers) / 3;
+    std::copy_n(numbers.begin(), third, numbers.end() - third);
+  };
+  repeat(twice.predictions);
+  repeat(twice.targets);
+  repeat(twice.labels);
+  for (Extra& extra : twice.extras) repeat(extra.numbers);
   twice.sample_weights = {};
   for (const Reduction reduction :
        {Reduction::kSum, Reduction::kWeightedMean}) {
@@ -150,11 +162,12 @@ TEST_P(ReductionTest, WeightTwoIsTheRowTwiceAndWeightZeroIsNoRow) {
     ASSERT_THAT(repeated, IsOk());
     EXPECT_NEAR(weighted->result.loss, repeated->result.loss,
                 1e-14 * std::abs(repeated->result.loss));
-    for (size_t k = 0; k < 6; ++k) {
+    for (size_t k = 0; k < columns; ++k) {
+      const size_t last = 2 * columns + k;
       EXPECT_NEAR(weighted->gradient[k],
-                  repeated->gradient[k] + repeated->gradient[12 + k],
+                  repeated->gradient[k] + repeated->gradient[last],
                   1e-14 * std::abs(weighted->gradient[k]));
-      EXPECT_EQ(weighted->gradient[12 + k], 0);
+      EXPECT_EQ(weighted->gradient[last], 0);
     }
   }
 }
@@ -199,7 +212,7 @@ TEST_P(ReductionTest, WeightsMayBeOfEitherDtype) {
 }
 
 TEST_P(ReductionTest, WeightsMayBeOfHalfTypes) {
-  Problem problem = Sample(GetParam(), {5, 3}, Dtype::kFloat64);
+  Problem problem = SampleRows(5, 3);
   problem.spec.reduction = Reduction::kSum;
   // Numbers that both types hold; subnormal, normal and negative ones.
   problem.sample_weights = {0.5, -1.75, 0x1p-14, -0.0, 96};
@@ -253,7 +266,7 @@ void ExpectNothing(const Answer& answer, const Problem& problem) {
 
 TEST_P(ReductionTest, NothingLeftIsZero) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
-    Problem problem = Sample(GetParam(), {9, 5}, dtype);
+    Problem problem = SampleRows(9, 5, dtype);
     problem.mask.assign(9, 0);
     AddWeights(problem, 2);
     for (const Reduction reduction :
@@ -275,7 +288,7 @@ TEST_P(ReductionTest, NothingLeftIsZero) {
 }
 
 TEST_P(ReductionTest, WeightsThatAddUpToZeroLeaveNothing) {
-  Problem problem = Sample(GetParam(), {9, 5}, Dtype::kFloat64);
+  Problem problem = SampleRows(9, 5);
   problem.sample_weights.assign(9, 0);
   problem.spec.reduction = Reduction::kWeightedMean;
   const absl::StatusOr<Answer> answer = Solve(problem);

@@ -6,57 +6,11 @@
 #include <utility>
 #include <variant>
 
+#include "tests/support/loss_case_groups.h"
+#include "tests/support/samplers.h"
+
 namespace lossd::test {
 namespace {
-
-using Sampler = std::function<void(Random&, Problem&)>;
-using Draw = std::function<double(Random&)>;
-
-double Residual(double prediction, double target) {
-  return std::abs(prediction - target);
-}
-
-// Length of losses that are polynomials of the residual: any length would do
-// that is neither lost in the prediction nor drowns the residual.
-double Size(double prediction, double target) {
-  return std::max(std::abs(prediction), std::abs(target));
-}
-
-Draw Normal(double deviation) {
-  return [=](Random& random) { return deviation * random.Normal(); };
-}
-
-Draw Uniform(double low, double high) {
-  return [=](Random& random) { return random.Uniform(low, high); };
-}
-
-// Of either sign, with all magnitudes alike.
-Draw SignedLogUniform(double low, double high) {
-  return [=](Random& random) {
-    return random.Sign() * random.LogUniform(low, high);
-  };
-}
-
-double ZeroOrOne(Random& random) { return random.Chance(0.5) ? 1 : 0; }
-
-// Every prediction and target by itself.
-Sampler Elements(const Draw& prediction, const Draw& target) {
-  return [=](Random& random, Problem& problem) {
-    for (double& p : problem.predictions) p = prediction(random);
-    for (double& t : problem.targets) t = target(random);
-  };
-}
-
-// Targets next to their predictions, where differences lose digits.
-Sampler NearlyEqual(const Draw& prediction) {
-  return [=](Random& random, Problem& problem) {
-    for (size_t i = 0; i < problem.predictions.size(); ++i) {
-      const double p = prediction(random);
-      problem.predictions[i] = p;
-      problem.targets[i] = p * (1 + random.LogUniform(1e-6, 1e-3));
-    }
-  };
-}
 
 // Positive numbers that add up to 1, none below 1e-3 / columns.
 void FillDistribution(Random& random, std::span<double> row) {
@@ -400,6 +354,8 @@ const std::vector<LossCase>& LossCases() {
     AddCategorical(*all);
     AddSparse(*all);
     AddDivergence(*all);
+    AddTeacherCases(*all);
+    AddPolicyCases(*all);
     return all;
   }();
   return cases;
