@@ -112,6 +112,14 @@ Sampler Pairs(double deviation, double noise) {
 // Where both nearly agree, slopes are small and their derivatives are not.
 double ShortLength(const Problem&, size_t /*element*/) { return 0.1; }
 
+// There a slope is a probability times the difference of two logarithms, which
+// is rounded at the size of logits, about 10: by some 2^-52 of that, 1e-12 of
+// this.
+double RoundedLogits(const Problem&, const std::string& /*extra*/,
+                     size_t /*element*/) {
+  return 1e-2;
+}
+
 }  // namespace
 
 void AddTeacherCases(std::vector<LossCase>& cases) {
@@ -132,12 +140,14 @@ void AddTeacherCases(std::vector<LossCase>& cases) {
           {.temperature = 4, .temperature_squared = false}, unlike);
   distill("distillation_nearly_same", {}, nearly_same);
   cases.back().length_at = ShortLength;
+  cases.back().slope_scale_at = RoundedLogits;
   distill("distillation_confident", {}, confident);
   distill("distillation_reverse", {.reverse = true}, unlike);
   distill("distillation_reverse_temperature",
           {.temperature = 0.5, .reverse = true}, unlike);
   distill("distillation_reverse_nearly_same", {.reverse = true}, nearly_same);
   cases.back().length_at = ShortLength;
+  cases.back().slope_scale_at = RoundedLogits;
   distill("distillation_reverse_confident", {.reverse = true}, confident);
 
   const auto mix = [&](const std::string& name,
@@ -155,6 +165,7 @@ void AddTeacherCases(std::vector<LossCase>& cases) {
       {.teacher_temperature = 2, .student_temperature = 0.75}, unlike);
   mix("jensen_shannon_nearly_same", {.beta = 0.3}, nearly_same);
   cases.back().length_at = ShortLength;
+  cases.back().slope_scale_at = RoundedLogits;
   mix("jensen_shannon_confident", {}, confident);
 }
 
