@@ -3,6 +3,7 @@
 
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -219,13 +220,18 @@ class MaskedRowTest : public testing::TestWithParam<LossCase> {
       if (!problem.targets.empty()) problem.targets[i] = poison[(k + 1) % 4];
     }
     if (!problem.labels.empty()) problem.labels[row] = 1 << 30;
+    for (Extra& extra : problem.extras) {
+      const size_t size = extra.numbers.size() / problem.rows();
+      std::fill_n(extra.numbers.begin() + static_cast<int64_t>(row * size),
+                  size, kNan);
+    }
   }
 };
 
 TEST_P(MaskedRowTest, ContainsWhateverItMay) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
     Problem problem =
-        Sample(GetParam(), {static_cast<int64_t>(kRows), kColumns}, dtype);
+        SampleRows(GetParam(), static_cast<int64_t>(kRows), kColumns, dtype);
     for (const Reduction reduction :
          {Reduction::kNone, Reduction::kMean, Reduction::kWeightedMean}) {
       problem.spec.reduction = reduction;
@@ -250,7 +256,7 @@ TEST_P(MaskedRowTest, ContainsWhateverItMay) {
 TEST_P(MaskedRowTest, AtTheEndIsAsIfItWereNotThere) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
     Problem problem =
-        Sample(GetParam(), {static_cast<int64_t>(kRows), kColumns}, dtype);
+        SampleRows(GetParam(), static_cast<int64_t>(kRows), kColumns, dtype);
     const Problem without = Rows(problem, 0, kRows - 1);
     problem.mask.assign(kRows, 1);
     problem.mask[kRows - 1] = 0;
@@ -259,6 +265,9 @@ TEST_P(MaskedRowTest, AtTheEndIsAsIfItWereNotThere) {
     ASSERT_EQ(with.row_losses.size(), kRows);
     with.row_losses.pop_back();
     with.gradient.resize(with.gradient.size() - problem.columns());
+    for (auto& [name, gradient] : with.extra_gradients) {
+      gradient.resize(gradient.size() - problem.columns());
+    }
     EXPECT_TRUE(SameBits(with, MustSolve(without, {.dtype = dtype})));
   }
 }

@@ -21,13 +21,6 @@ constexpr Reduction kReductions[] = {Reduction::kNone, Reduction::kSum,
 
 class ReductionTest : public testing::TestWithParam<LossCase> {
  protected:
-  // Of so many rows, of one column where every element is a row.
-  static Problem SampleRows(int64_t rows, int64_t columns,
-                            Dtype dtype = Dtype::kFloat64) {
-    const bool elements = Sample(GetParam(), {1, 1}, dtype).traits().layout ==
-                          RowLayout::kElements;
-    return Sample(GetParam(), {rows, elements ? 1 : columns}, dtype);
-  }
   // Three axes, so that rows and the first axis differ.
   static Problem Batch(Dtype dtype = Dtype::kFloat64) {
     return Sample(GetParam(), {10, 17, 3}, dtype);
@@ -140,7 +133,7 @@ TEST_P(ReductionTest, PowersOfTwoScaleExactly) {
 }
 
 TEST_P(ReductionTest, WeightTwoIsTheRowTwiceAndWeightZeroIsNoRow) {
-  Problem once = SampleRows(3, 6);
+  Problem once = SampleRows(GetParam(), 3, 6, Dtype::kFloat64);
   const size_t columns = once.columns();
   once.sample_weights = {2, 1, 0};
   Problem twice = once;
@@ -212,7 +205,7 @@ TEST_P(ReductionTest, WeightsMayBeOfEitherDtype) {
 }
 
 TEST_P(ReductionTest, WeightsMayBeOfHalfTypes) {
-  Problem problem = SampleRows(5, 3);
+  Problem problem = SampleRows(GetParam(), 5, 3, Dtype::kFloat64);
   problem.spec.reduction = Reduction::kSum;
   // Numbers that both types hold; subnormal, normal and negative ones.
   problem.sample_weights = {0.5, -1.75, 0x1p-14, -0.0, 96};
@@ -266,7 +259,7 @@ void ExpectNothing(const Answer& answer, const Problem& problem) {
 
 TEST_P(ReductionTest, NothingLeftIsZero) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
-    Problem problem = SampleRows(9, 5, dtype);
+    Problem problem = SampleRows(GetParam(), 9, 5, dtype);
     problem.mask.assign(9, 0);
     AddWeights(problem, 2);
     for (const Reduction reduction :
@@ -288,7 +281,7 @@ TEST_P(ReductionTest, NothingLeftIsZero) {
 }
 
 TEST_P(ReductionTest, WeightsThatAddUpToZeroLeaveNothing) {
-  Problem problem = SampleRows(9, 5);
+  Problem problem = SampleRows(GetParam(), 9, 5, Dtype::kFloat64);
   problem.sample_weights.assign(9, 0);
   problem.spec.reduction = Reduction::kWeightedMean;
   const absl::StatusOr<Answer> answer = Solve(problem);

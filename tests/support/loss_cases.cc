@@ -386,6 +386,15 @@ Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
   return problem;
 }
 
+Problem SampleRows(const LossCase& loss_case, int64_t rows, int64_t columns,
+                   Dtype dtype) {
+  const LossTraits traits = AllLosses::Find(loss_case.params)
+                                .kernel(loss_case.params, Semantics::kStrict)
+                                .traits;
+  const bool elements = traits.layout == RowLayout::kElements;
+  return Sample(loss_case, {rows, elements ? 1 : columns}, dtype);
+}
+
 void AddWeights(Problem& problem, uint64_t seed, bool signs) {
   Random random(seed);
   problem.sample_weights.resize(problem.rows());
