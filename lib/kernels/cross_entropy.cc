@@ -10,6 +10,7 @@
 #include "lib/core/sum.h"
 #include "lib/core/violation.h"
 #include "lib/kernels/labels.h"
+#include "lib/kernels/logarithms.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/kernels/cross_entropy.cc"
@@ -261,20 +262,6 @@ std::optional<Offence> ExplainProbabilities(Row predictions, bool half) {
                        "rows that sum to 1 within " + NumberText(tolerance));
 }
 
-std::optional<Offence> ExplainLogarithms(Row predictions, bool logits) {
-  bool possible = !logits;
-  for (size_t k = 0; k < predictions.size(); ++k) {
-    const double x = predictions[k];
-    if (!(x < std::numeric_limits<double>::infinity())) {
-      return InPredictions(k, NumberText(x),
-                           "finite, or -inf for an impossible class");
-    }
-    possible |= std::isfinite(x);
-  }
-  if (possible) return std::nullopt;
-  return InPredictions(0, "a row of -inf only", "a possible class in each row");
-}
-
 // Of the classes of top-k targets; those without weight are padding.
 std::optional<Offence> ExplainIndices(const RowView& row) {
   const auto classes = static_cast<int64_t>(row.predictions.size());
@@ -322,8 +309,10 @@ std::optional<Offence> Explain(const CrossEntropyOptions& options,
   if (auto offence =
           probabilities
               ? ExplainProbabilities(predictions, row.half_predictions)
-              : ExplainLogarithms(predictions, options.prediction_kind ==
-                                                   PredictionKind::kLogits)) {
+              : ExplainLogarithms(
+                    predictions,
+                    options.prediction_kind == PredictionKind::kLogits,
+                    Offence::Tensor::kPredictions)) {
     return offence;
   }
   const double impossible =

@@ -94,9 +94,8 @@ class ElementwiseEngine {
     if (!kVaried && !kDiagnose && args_.column == nullptr &&
         args_.values == nullptr) {
       i = args_.gradients[0] == nullptr ? RunPlain<false, false>()
-          : Streams()
-              ? RunPlain<true, Functor::kStreamsGradient>()
-              : RunPlain<true, false>();
+          : Streams() ? RunPlain<true, Functor::kStreamsGradient>()
+                      : RunPlain<true, false>();
     }
     for (; i + kSumLanes <= args_.count; i += kSumLanes) {
       RunChunk<true>(i, kSumLanes);

@@ -160,6 +160,17 @@ constexpr std::array<T, n> InverseFactorials(int first, int step) {
   return inverses;
 }
 
+// e^x - 1 - x for |x| < 1, relative also near 0, where x^2 / 2 is all that is
+// left; within 2 ulp. Elsewhere of no use.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Expm1MinusXBelowOne(D d, V x) {
+  using T = hn::TFromD<D>;
+  // As many terms as matter to a T.
+  constexpr size_t kTerms = sizeof(T) == 4 ? 11 : 19;
+  constexpr auto kSeries = InverseFactorials<T, kTerms>(2, 1);
+  return hn::Mul(hn::Mul(x, x), Polynomial(d, x, kSeries));
+}
+
 template <class V>
 struct Expm1Parts {
   V expm1;
@@ -171,15 +182,50 @@ struct Expm1Parts {
 // NaN; NaN gives NaN in the second.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE Expm1Parts<V> Expm1AndMinusX(D d, V x) {
-  using T = hn::TFromD<D>;
-  // As many terms as matter to a T for |x| < 1.
-  constexpr auto kSeries = InverseFactorials < T,
-                 sizeof(T) == 4 ? 11 : 19 > (2, 1);
-  const V beyond_x = hn::Mul(hn::Mul(x, x), Polynomial(d, x, kSeries));
+  const V beyond_x = Expm1MinusXBelowOne(d, x);
   const V expm1 = hn::Sub(ExpOrInfinity(d, x), hn::Set(d, 1));
   const auto near = hn::Lt(hn::Abs(x), hn::Set(d, 1));
   return {hn::IfThenElse(near, hn::Add(x, beyond_x), expm1),
           hn::IfThenElse(near, beyond_x, hn::Sub(expm1, x))};
+}
+
+// x - y without rounding: the sum of both numbers.
+template <class V>
+struct ExactDifference {
+  V rounded;
+  // 0 where `rounded` is not finite.
+  V lost;
+};
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE ExactDifference<V> Difference(D d, V x, V y) {
+  const V rounded = hn::Sub(x, y);
+  const V part = hn::Sub(rounded, x);
+  const V lost = hn::Sub(hn::Sub(x, hn::Sub(rounded, part)), hn::Add(y, part));
+  const auto finite = hn::Lt(hn::Abs(rounded), Infinity(d));
+  return {rounded, hn::IfThenElseZero(finite, lost)};
+}
+
+// e^(x - y) of a difference of any sign, corrected by what rounding it lost;
+// infinite where it overflows, 0 where it underflows. Within 2 ulp. NaN stays.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpOfDifferenceOrInfinity(D d, const ExactDifference<V>& x_y) {
+  const V exp = ExpOrInfinity(d, x_y.rounded);
+  const auto finite = hn::Lt(exp, Infinity(d));
+  const V corrected =
+      hn::IfThenElse(finite, hn::MulAdd(exp, x_y.lost, exp), exp);
+  const auto number = hn::Eq(x_y.rounded, x_y.rounded);
+  return hn::IfThenElse(number, corrected, x_y.rounded);
+}
+
+// e^(x - max) for x <= max, max finite and x not NaN; -inf gives 0. Within 2
+// ulp: what rounding x - max lost is corrected.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpOfDifference(D d, V x, V max) {
+  const auto difference = Difference(d, x, max);
+  const V exp = ExpUpToOne(d, difference.rounded);
+  if constexpr (sizeof(hn::TFromD<D>) == sizeof(double)) return exp;
+  return hn::MulAdd(exp, difference.lost, exp);
 }
 
 template <class V>
@@ -193,8 +239,9 @@ struct SinhAndCosh {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE SinhAndCosh<V> SinhAndCoshMinus1(D d, V x) {
   using T = hn::TFromD<D>;
-  constexpr auto kSinh = InverseFactorials < T, sizeof(T) == 4 ? 5 : 9 > (3, 2);
-  constexpr auto kCosh = InverseFactorials < T, sizeof(T) == 4 ? 5 : 9 > (4, 2);
+  constexpr size_t kTerms = sizeof(T) == 4 ? 5 : 9;
+  constexpr auto kSinh = InverseFactorials<T, kTerms>(3, 2);
+  constexpr auto kCosh = InverseFactorials<T, kTerms>(4, 2);
   const V square = hn::Mul(x, x);
   return {hn::MulAdd(hn::Mul(x, square), Polynomial(d, square, kSinh), x),
           hn::MulAdd(hn::Mul(square, square), Polynomial(d, square, kCosh),
@@ -277,57 +324,65 @@ HWY_INLINE V Log1pOfUnit(D d, V x) {
     }
     return hn::NegMulAdd(sum, hn::Mul(x, x), x);
   }
-}
+  // log(1 + x) for -1 < x <= 0, relative also near 0; within 4 ulp. Where 1 + x
+  // is less than the rounding of 1, its logarithm is that of this rounding.
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V Log1pOfNegative(D d, V x) {
+    using T = hn::TFromD<D>;
+    constexpr T kRounding = std::numeric_limits<T>::epsilon() / 2;
+    const V lowest = hn::Set(d, kRounding - 1);
+    return hn::Log1p(d, hn::Max(x, lowest));
+  }
 
-// log(x) for finite x > 0; within 4 ulp, relative also near 1.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V LogOfPositive(D d, V x) {
-  return hn::Log(d, x);
-}
+  // log(x) for finite x > 0; within 4 ulp, relative also near 1.
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V LogOfPositive(D d, V x) {
+    return hn::Log(d, x);
+  }
 
-// log(x) for finite x >= 0, -inf for 0, NaN below and for NaN.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V LogOrMinusInfinity(D d, V x) {
-  const V zero = hn::Zero(d);
-  const V log = hn::IfThenElse(hn::Gt(x, zero), LogOfPositive(d, x),
-                               hn::Neg(Infinity(d)));
-  return hn::IfThenElse(hn::Ge(x, zero), log, NotANumber(d));
-}
+  // log(x) for finite x >= 0, -inf for 0, NaN below and for NaN.
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V LogOrMinusInfinity(D d, V x) {
+    const V zero = hn::Zero(d);
+    const V log = hn::IfThenElse(hn::Gt(x, zero), LogOfPositive(d, x),
+                                 hn::Neg(Infinity(d)));
+    return hn::IfThenElse(hn::Ge(x, zero), log, NotANumber(d));
+  }
 
-// log(1 - q) for q in [0, 1], -inf for 1; as -log1p(q / (1 - q)), which keeps
-// the digits of a small q.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Log1pOfMinus(D d, V q) {
-  const V rest = hn::Sub(hn::Set(d, 1), q);
-  const V log = hn::Neg(Log1pOfPositive(d, hn::Div(q, rest)));
-  return hn::IfThenElse(hn::Gt(rest, hn::Zero(d)), log, hn::Neg(Infinity(d)));
-}
+  // log(1 - q) for q in [0, 1], -inf for 1; as -log1p(q / (1 - q)), which keeps
+  // the digits of a small q.
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V Log1pOfMinus(D d, V q) {
+    const V rest = hn::Sub(hn::Set(d, 1), q);
+    const V log = hn::Neg(Log1pOfPositive(d, hn::Div(q, rest)));
+    return hn::IfThenElse(hn::Gt(rest, hn::Zero(d)), log, hn::Neg(Infinity(d)));
+  }
 
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE hn::Mask<D> IsProbability(D d, V q) {
-  return hn::And(hn::Ge(q, hn::Zero(d)), hn::Le(q, hn::Set(d, 1)));
-}
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE hn::Mask<D> IsProbability(D d, V q) {
+    return hn::And(hn::Ge(q, hn::Zero(d)), hn::Le(q, hn::Set(d, 1)));
+  }
 
-// A vector function of one number, with the same bits as in any vector.
-HWY_INLINE double Log1pOfPositive(double x) {
-  const hn::CappedTag<double, 1> d;
-  return hn::GetLane(Log1pOfPositive(d, hn::Set(d, x)));
-}
+  // A vector function of one number, with the same bits as in any vector.
+  HWY_INLINE double Log1pOfPositive(double x) {
+    const hn::CappedTag<double, 1> d;
+    return hn::GetLane(Log1pOfPositive(d, hn::Set(d, x)));
+  }
 
-HWY_INLINE double LogOrMinusInfinity(double x) {
-  const hn::CappedTag<double, 1> d;
-  return hn::GetLane(LogOrMinusInfinity(d, hn::Set(d, x)));
-}
+  HWY_INLINE double LogOrMinusInfinity(double x) {
+    const hn::CappedTag<double, 1> d;
+    return hn::GetLane(LogOrMinusInfinity(d, hn::Set(d, x)));
+  }
 
-HWY_INLINE double ExpUpToOne(double x) {
-  const hn::CappedTag<double, 1> d;
-  return hn::GetLane(ExpUpToOne(d, hn::Set(d, x)));
-}
+  HWY_INLINE double ExpUpToOne(double x) {
+    const hn::CappedTag<double, 1> d;
+    return hn::GetLane(ExpUpToOne(d, hn::Set(d, x)));
+  }
 
-HWY_INLINE double LogOfPositive(double x) {
-  const hn::CappedTag<double, 1> d;
-  return hn::GetLane(LogOfPositive(d, hn::Set(d, x)));
-}
+  HWY_INLINE double LogOfPositive(double x) {
+    const hn::CappedTag<double, 1> d;
+    return hn::GetLane(LogOfPositive(d, hn::Set(d, x)));
+  }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lossd

@@ -57,6 +57,8 @@ inline constexpr std::array kAnyPredictionKind = {
     PredictionKind::kLogProbabilities};
 inline constexpr std::array kLogitsOrProbabilities = {
     PredictionKind::kLogits, PredictionKind::kProbabilities};
+inline constexpr std::array kLogitsOrLogProbabilities = {
+    PredictionKind::kLogits, PredictionKind::kLogProbabilities};
 inline constexpr std::array kBothTargetKinds = {TargetKind::kProbabilities,
                                                 TargetKind::kLogProbabilities};
 inline constexpr std::array kBothEncodings = {LabelEncoding::kPlusMinusOne,

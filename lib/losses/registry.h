@@ -11,17 +11,24 @@
 #include "lib/kernels/loss_kernel.h"
 #include "lib/losses/binary_cross_entropy.h"
 #include "lib/losses/categorical_cross_entropy.h"
-#include "lib/losses/categorical_hinge.h"
-#include "lib/losses/focal.h"
-#include "lib/losses/gaussian_kl.h"
-#include "lib/losses/gaussian_nll.h"
 #include "lib/losses/categorical_focal.h"
+#include "lib/losses/categorical_hinge.h"
+#include "lib/losses/cispo.h"
 #include "lib/losses/cosine.h"
 #include "lib/losses/cosine_embedding.h"
 #include "lib/losses/dice.h"
+#include "lib/losses/distillation_divergence.h"
+#include "lib/losses/dpo.h"
+#include "lib/losses/dro.h"
+#include "lib/losses/focal.h"
+#include "lib/losses/gaussian_kl.h"
+#include "lib/losses/gaussian_nll.h"
 #include "lib/losses/hinge.h"
 #include "lib/losses/hinge_embedding.h"
 #include "lib/losses/huber.h"
+#include "lib/losses/importance_sampling.h"
+#include "lib/losses/jensen_shannon_divergence.h"
+#include "lib/losses/k3_divergence.h"
 #include "lib/losses/kullback_leibler_divergence.h"
 #include "lib/losses/log_cosh.h"
 #include "lib/losses/margin_ranking.h"
@@ -34,11 +41,13 @@
 #include "lib/losses/nll.h"
 #include "lib/losses/options.h"
 #include "lib/losses/poisson.h"
+#include "lib/losses/ppo.h"
 #include "lib/losses/quantile.h"
 #include "lib/losses/smooth_l1.h"
 #include "lib/losses/soft_margin.h"
 #include "lib/losses/sparse_categorical_cross_entropy.h"
 #include "lib/losses/squared_hinge.h"
+#include "lib/losses/token_cross_entropy.h"
 #include "lib/losses/triplet.h"
 #include "lib/losses/tversky.h"
 
@@ -120,7 +129,9 @@ using AllLosses =
              GaussianNll, GaussianKl, SquaredHinge, CategoricalHinge,
              MultiMargin, MulticlassHinge, SoftMargin, Focal, CategoricalFocal,
              Nll, Cosine, CosineEmbedding, Dice, Tversky, Triplet,
-             MarginRanking, HingeEmbedding>;
+             MarginRanking, HingeEmbedding, DistillationDivergence,
+             JensenShannonDivergence, TokenCrossEntropy, ImportanceSampling,
+             Ppo, Cispo, Dro, K3Divergence, Dpo>;
 
 // The options of one loss; which member it is says which loss.
 using LossParams = AllLosses::Params;

@@ -3,6 +3,7 @@
 
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -237,7 +238,7 @@ class MaskedRowTest : public testing::TestWithParam<LossCase> {
 TEST_P(MaskedRowTest, ContainsWhateverItMay) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
     Problem problem =
-        Sample(GetParam(), {static_cast<int64_t>(kRows), kColumns}, dtype);
+        SampleRows(GetParam(), static_cast<int64_t>(kRows), kColumns, dtype);
     for (const Reduction reduction :
          {Reduction::kNone, Reduction::kMean, Reduction::kWeightedMean}) {
       problem.spec.reduction = reduction;
@@ -262,7 +263,7 @@ TEST_P(MaskedRowTest, ContainsWhateverItMay) {
 TEST_P(MaskedRowTest, AtTheEndIsAsIfItWereNotThere) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
     Problem problem =
-        Sample(GetParam(), {static_cast<int64_t>(kRows), kColumns}, dtype);
+        SampleRows(GetParam(), static_cast<int64_t>(kRows), kColumns, dtype);
     const Problem without = Rows(problem, 0, kRows - 1);
     problem.mask.assign(kRows, 1);
     problem.mask[kRows - 1] = 0;
@@ -272,7 +273,7 @@ TEST_P(MaskedRowTest, AtTheEndIsAsIfItWereNotThere) {
     with.row_losses.pop_back();
     with.gradient.resize(with.gradient.size() - problem.columns());
     for (auto& [name, gradient] : with.extra_gradients) {
-      gradient.resize(with.gradient.size());
+      gradient.resize(gradient.size() - problem.columns());
     }
     EXPECT_TRUE(SameBits(with, MustSolve(without, {.dtype = dtype})));
   }

@@ -161,11 +161,12 @@ TEST_P(ReductionTest, WeightTwoIsTheRowTwiceAndWeightZeroIsNoRow) {
     ASSERT_THAT(repeated, IsOk());
     EXPECT_NEAR(weighted->result.loss, repeated->result.loss,
                 1e-14 * std::abs(repeated->result.loss));
-    for (size_t k = 0; k < 6; ++k) {
+    for (size_t k = 0; k < columns; ++k) {
+      const size_t last = 2 * columns + k;
       EXPECT_NEAR(weighted->gradient[k],
-                  repeated->gradient[k] + repeated->gradient[12 + k],
+                  repeated->gradient[k] + repeated->gradient[last],
                   1e-14 * std::abs(weighted->gradient[k]));
-      EXPECT_EQ(weighted->gradient[12 + k], 0);
+      EXPECT_EQ(weighted->gradient[last], 0);
     }
   }
 }
@@ -211,8 +212,7 @@ TEST_P(ReductionTest, WeightsMayBeOfEitherDtype) {
 }
 
 TEST_P(ReductionTest, WeightsMayBeOfHalfTypes) {
-  Problem problem = Sample(GetParam(), {5, 3}, Dtype::kFloat64);
-  if (problem.rows() != 5) return;
+  Problem problem = SampleRows(GetParam(), 5, 3, Dtype::kFloat64);
   problem.spec.reduction = Reduction::kSum;
   // Numbers that both types hold; subnormal, normal and negative ones.
   problem.sample_weights = {0.5, -1.75, 0x1p-14, -0.0, 96};
@@ -266,8 +266,8 @@ void ExpectNothing(const Answer& answer, const Problem& problem) {
 
 TEST_P(ReductionTest, NothingLeftIsZero) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
-    Problem problem = Sample(GetParam(), {9, 5}, dtype);
-    problem.mask.assign(problem.rows(), 0);
+    Problem problem = SampleRows(GetParam(), 9, 5, dtype);
+    problem.mask.assign(9, 0);
     AddWeights(problem, 2);
     for (const Reduction reduction :
          {Reduction::kMean, Reduction::kWeightedMean}) {
@@ -288,8 +288,8 @@ TEST_P(ReductionTest, NothingLeftIsZero) {
 }
 
 TEST_P(ReductionTest, WeightsThatAddUpToZeroLeaveNothing) {
-  Problem problem = Sample(GetParam(), {9, 5}, Dtype::kFloat64);
-  problem.sample_weights.assign(problem.rows(), 0);
+  Problem problem = SampleRows(GetParam(), 9, 5, Dtype::kFloat64);
+  problem.sample_weights.assign(9, 0);
   problem.spec.reduction = Reduction::kWeightedMean;
   const absl::StatusOr<Answer> answer = Solve(problem);
   ASSERT_THAT(answer, IsOk());

@@ -18,6 +18,8 @@ void AddSimilarityCases(std::vector<LossCase>& cases);
 void AddOverlapCases(std::vector<LossCase>& cases);
 // categorical_focal, nll, and options of the cross-entropy family.
 void AddClassCases(std::vector<LossCase>& cases);
+void AddPolicyCases(std::vector<LossCase>& cases);
+void AddTeacherCases(std::vector<LossCase>& cases);
 
 }  // namespace lossd::test
 

@@ -275,6 +275,8 @@ const std::vector<LossCase>& LossCases() {
     AddSimilarityCases(*all);
     AddOverlapCases(*all);
     AddClassCases(*all);
+    AddTeacherCases(*all);
+    AddPolicyCases(*all);
     return all;
   }();
   return cases;
@@ -304,6 +306,15 @@ Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
     for (Extra& extra : problem.extras) RoundToFloat(extra.numbers);
   }
   return problem;
+}
+
+Problem SampleRows(const LossCase& loss_case, int64_t rows, int64_t columns,
+                   Dtype dtype) {
+  const LossTraits traits = AllLosses::Find(loss_case.params)
+                                .kernel(loss_case.params, Semantics::kStrict)
+                                .traits;
+  const bool elements = traits.layout == RowLayout::kElements;
+  return Sample(loss_case, {rows, elements ? 1 : columns}, dtype);
 }
 
 void AddWeights(Problem& problem, uint64_t seed, bool signs) {

@@ -70,6 +70,10 @@ bool IsRowwise(const LossCase& loss_case);
 Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
                Dtype dtype, uint64_t seed = 1);
 
+// The same with so many rows: of one column where every element is a row.
+Problem SampleRows(const LossCase& loss_case, int64_t rows, int64_t columns,
+                   Dtype dtype);
+
 // Adds sample_weights in [0.5, 2), negative ones too if `signs`, to a problem.
 void AddWeights(Problem& problem, uint64_t seed, bool signs = false);
 

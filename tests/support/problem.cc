@@ -366,6 +366,11 @@ Problem Rows(const Problem& problem, size_t begin, size_t end) {
   Problem rows = problem;
   const size_t all = problem.rows();
   const size_t columns = problem.columns();
+  rows.shape[0] = static_cast<int64_t>(end - begin);
+  // One, unless every element is a row.
+  const size_t per_index = all / static_cast<size_t>(problem.shape[0]);
+  begin *= per_index;
+  end *= per_index;
   for (Extra& extra : rows.extras) {
     const size_t size = extra.numbers.size() / all;
     extra.numbers = Slice(extra.numbers, begin * size, end * size);
@@ -374,7 +379,6 @@ Problem Rows(const Problem& problem, size_t begin, size_t end) {
   const size_t targets = problem.targets.size() / all;
   rows.target_indices =
       Slice(problem.target_indices, begin * indices, end * indices);
-  rows.shape[0] = static_cast<int64_t>(end - begin);
   rows.predictions = Slice(problem.predictions, begin * columns, end * columns);
   rows.targets = Slice(problem.targets, begin * targets, end * targets);
   rows.labels = Slice(problem.labels, begin, end);

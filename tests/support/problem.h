@@ -20,6 +20,9 @@ namespace lossd::test {
 // One row of a problem, for references.
 struct RowInputs {
   std::vector<long double> predictions;
+  // The same, but for a derivative those of the place where it is taken: for
+  // what a loss takes as a constant.
+  std::vector<long double> held_predictions;
   // Dense, or the one of the row.
   std::vector<long double> targets;
   int64_t label = -1;
@@ -169,7 +172,8 @@ Answer MustSolve(const Problem& problem, const Form& form = {});
 // bits; what was not wanted of one of both is not compared.
 testing::AssertionResult SameBits(const Answer& a, const Answer& b);
 
-// Rows [begin, end) of a problem of rank 1 or 2.
+// What is behind indices [begin, end) of the first axis of a problem of rank 1
+// or 2.
 Problem Rows(const Problem& problem, size_t begin, size_t end);
 
 // The numbers of a tensor of any dtype.

@@ -364,6 +364,7 @@ RowInputs RowOf(const Problem& problem, size_t row) {
   const size_t rows = problem.rows();
   RowInputs inputs;
   inputs.predictions = Part(problem.predictions, rows, row);
+  inputs.held_predictions = inputs.predictions;
   inputs.targets = Part(problem.targets, rows, row);
   if (!problem.labels.empty()) inputs.label = problem.labels[row];
   for (const Extra& extra : problem.extras) {
