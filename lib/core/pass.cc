@@ -27,6 +27,10 @@ FieldViolation ViolationAt(const Problem& problem, size_t row,
       field = "targets.data";
       per_row = problem.targets_per_row;
       break;
+    case Offence::Tensor::kIndices:
+      field = "extra_inputs.target_indices.data";
+      per_row = problem.targets_per_row;
+      break;
     case Offence::Tensor::kExtra:
       field = ExtraField(problem, offence.extra);
       per_row = problem.ExtraPerRow(offence.extra);

@@ -117,9 +117,14 @@ class Rows {
             args_.indices ? args_.indices + i * count : nullptr, count};
   }
 
-  HWY_INLINE bool Prepare(const PlainTarget<T>& plain, RowTarget<T>* target) {
+  HWY_INLINE bool Prepare(const PlainTarget<T>& plain, bool any_mass,
+                          RowTarget<T>* target) {
     const T* dense = plain.weights;
+    CrossEntropyOptions options = options_;
+    options.any_mass = any_mass;
     if (plain.indices != nullptr) {
+      // Weights of one class add up, to any number.
+      options.any_mass = true;
       if (!ScatterTargets(options_.tail_policy, plain.weights, plain.indices,
                           plain.count, columns_, Memory(1))) {
         return false;
@@ -128,7 +133,7 @@ class Rows {
     }
     const size_t label =
         dense == nullptr ? static_cast<size_t>(plain.label) : 0;
-    return PrepareTarget(options_, dense, label, columns_, args_.column,
+    return PrepareTarget(options, dense, label, columns_, args_.column,
                          RowTargetScratch<T>{Memory(1), Memory(2)}, target);
   }
 
@@ -138,14 +143,21 @@ class Rows {
     if (label < 0 || static_cast<uint64_t>(label) >= columns_) return false;
     const PlainTarget<T> plain = Plain(i, label);
     RowTarget<T> target;
-    if (!Prepare(plain, &target)) return false;
+    if (!Prepare(plain, false, &target)) return false;
     const T* const row = Transformed(i);
     double* const loss = args_.row_losses + i;
     const double scale = options_.factor * args_.scales[i];
-    bool allowed =
-        RunRow(options_, row, columns_, target, scale,
-               ProbabilitySumTolerance(args_.half_predictions), gradient,
-               args_.stream, Memory(0), loss, &outcome_.clipped);
+    const auto run = [&]() HWY_ATTR {
+      return RunRow(options_, row, columns_, target, scale,
+                    ProbabilitySumTolerance(args_.half_predictions), gradient,
+                    args_.stream, Memory(0), loss, &outcome_.clipped);
+    };
+    bool allowed = run();
+    if (!allowed && args_.propagate && !target.scanned) {
+      // Targets out of their range, with which the loss is computed all the
+      // same.
+      allowed = Prepare(plain, true, &target) && run();
+    }
     if (transforms() && gradient != nullptr) {
       for (size_t k = 0; k < columns_; ++k) gradient[k] *= Memory(4)[k];
     }
@@ -273,10 +285,9 @@ std::optional<Offence> ExplainIndices(const RowView& row) {
     }
     const int64_t index = row.indices[k];
     if (weight == 0 || (index >= 0 && index < classes)) continue;
-    return Offence{Offence::Tensor::kTargets, k,
-                   "a weight of class " + std::to_string(index),
+    return Offence{Offence::Tensor::kIndices, k, std::to_string(index),
                    "classes 0 to " + std::to_string(classes - 1) +
-                       " in target_indices wherever there is weight"};
+                       " wherever there is weight"};
   }
   return std::nullopt;
 }

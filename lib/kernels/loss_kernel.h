@@ -111,7 +111,7 @@ struct LossTraits {
 
 // Why an element is refused.
 struct Offence {
-  enum class Tensor : uint8_t { kPredictions, kTargets, kExtra };
+  enum class Tensor : uint8_t { kPredictions, kTargets, kIndices, kExtra };
   Tensor tensor = Tensor::kPredictions;
   // Which element of the row; for a tensor with one number a row always 0.
   size_t column = 0;

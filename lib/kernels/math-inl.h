@@ -160,13 +160,13 @@ constexpr std::array<T, n> InverseFactorials(int first, int step) {
   return inverses;
 }
 
-// e^x - 1 - x for |x| < 1, relative also near 0, where x^2 / 2 is all that is
-// left; within 2 ulp. Elsewhere of no use.
+// e^x - 1 - x for -1 < x < 2, relative also near 0, where x^2 / 2 is all that
+// is left; within 2 ulp. Elsewhere of no use.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Expm1MinusXBelowOne(D d, V x) {
+HWY_INLINE V Expm1MinusXNearZero(D d, V x) {
   using T = hn::TFromD<D>;
-  // As many terms as matter to a T.
-  constexpr size_t kTerms = sizeof(T) == 4 ? 11 : 19;
+  // As many terms as matter to a T; below -1 they would cancel.
+  constexpr size_t kTerms = sizeof(T) == 4 ? 15 : 24;
   constexpr auto kSeries = InverseFactorials<T, kTerms>(2, 1);
   return hn::Mul(hn::Mul(x, x), Polynomial(d, x, kSeries));
 }
@@ -178,13 +178,14 @@ struct Expm1Parts {
 };
 
 // e^x - 1 and e^x - 1 - x, both relative also near 0, where x^2 / 2 is all that
-// is left of the second; within 3 ulp. -inf gives -1 and inf, inf gives inf and
-// NaN; NaN gives NaN in the second.
+// is left of the second; within 2 and 3 ulp. -inf gives -1 and inf, inf gives
+// inf and NaN; NaN gives NaN in the second.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE Expm1Parts<V> Expm1AndMinusX(D d, V x) {
-  const V beyond_x = Expm1MinusXBelowOne(d, x);
+  const V beyond_x = Expm1MinusXNearZero(d, x);
   const V expm1 = hn::Sub(ExpOrInfinity(d, x), hn::Set(d, 1));
-  const auto near = hn::Lt(hn::Abs(x), hn::Set(d, 1));
+  const auto near =
+      hn::And(hn::Gt(x, hn::Set(d, -1)), hn::Lt(x, hn::Set(d, 2)));
   return {hn::IfThenElse(near, hn::Add(x, beyond_x), expm1),
           hn::IfThenElse(near, beyond_x, hn::Sub(expm1, x))};
 }
@@ -324,65 +325,67 @@ HWY_INLINE V Log1pOfUnit(D d, V x) {
     }
     return hn::NegMulAdd(sum, hn::Mul(x, x), x);
   }
-  // log(1 + x) for -1 < x <= 0, relative also near 0; within 4 ulp. Where 1 + x
-  // is less than the rounding of 1, its logarithm is that of this rounding.
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE V Log1pOfNegative(D d, V x) {
-    using T = hn::TFromD<D>;
-    constexpr T kRounding = std::numeric_limits<T>::epsilon() / 2;
-    const V lowest = hn::Set(d, kRounding - 1);
-    return hn::Log1p(d, hn::Max(x, lowest));
-  }
+}
 
-  // log(x) for finite x > 0; within 4 ulp, relative also near 1.
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE V LogOfPositive(D d, V x) {
-    return hn::Log(d, x);
-  }
+// log(1 + x) for -1 < x <= 0, relative also near 0; within 4 ulp. Where 1 + x
+// is less than the rounding of 1, its logarithm is that of this rounding.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Log1pOfNegative(D d, V x) {
+  using T = hn::TFromD<D>;
+  constexpr T kRounding = std::numeric_limits<T>::epsilon() / 2;
+  const V lowest = hn::Set(d, kRounding - 1);
+  return hn::Log1p(d, hn::Max(x, lowest));
+}
 
-  // log(x) for finite x >= 0, -inf for 0, NaN below and for NaN.
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE V LogOrMinusInfinity(D d, V x) {
-    const V zero = hn::Zero(d);
-    const V log = hn::IfThenElse(hn::Gt(x, zero), LogOfPositive(d, x),
-                                 hn::Neg(Infinity(d)));
-    return hn::IfThenElse(hn::Ge(x, zero), log, NotANumber(d));
-  }
+// log(x) for finite x > 0; within 4 ulp, relative also near 1.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V LogOfPositive(D d, V x) {
+  return hn::Log(d, x);
+}
 
-  // log(1 - q) for q in [0, 1], -inf for 1; as -log1p(q / (1 - q)), which keeps
-  // the digits of a small q.
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE V Log1pOfMinus(D d, V q) {
-    const V rest = hn::Sub(hn::Set(d, 1), q);
-    const V log = hn::Neg(Log1pOfPositive(d, hn::Div(q, rest)));
-    return hn::IfThenElse(hn::Gt(rest, hn::Zero(d)), log, hn::Neg(Infinity(d)));
-  }
+// log(x) for finite x >= 0, -inf for 0, NaN below and for NaN.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V LogOrMinusInfinity(D d, V x) {
+  const V zero = hn::Zero(d);
+  const V log = hn::IfThenElse(hn::Gt(x, zero), LogOfPositive(d, x),
+                               hn::Neg(Infinity(d)));
+  return hn::IfThenElse(hn::Ge(x, zero), log, NotANumber(d));
+}
 
-  template <class D, class V = hn::Vec<D>>
-  HWY_INLINE hn::Mask<D> IsProbability(D d, V q) {
-    return hn::And(hn::Ge(q, hn::Zero(d)), hn::Le(q, hn::Set(d, 1)));
-  }
+// log(1 - q) for q in [0, 1], -inf for 1; as -log1p(q / (1 - q)), which keeps
+// the digits of a small q.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Log1pOfMinus(D d, V q) {
+  const V rest = hn::Sub(hn::Set(d, 1), q);
+  const V log = hn::Neg(Log1pOfPositive(d, hn::Div(q, rest)));
+  return hn::IfThenElse(hn::Gt(rest, hn::Zero(d)), log, hn::Neg(Infinity(d)));
+}
 
-  // A vector function of one number, with the same bits as in any vector.
-  HWY_INLINE double Log1pOfPositive(double x) {
-    const hn::CappedTag<double, 1> d;
-    return hn::GetLane(Log1pOfPositive(d, hn::Set(d, x)));
-  }
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE hn::Mask<D> IsProbability(D d, V q) {
+  return hn::And(hn::Ge(q, hn::Zero(d)), hn::Le(q, hn::Set(d, 1)));
+}
 
-  HWY_INLINE double LogOrMinusInfinity(double x) {
-    const hn::CappedTag<double, 1> d;
-    return hn::GetLane(LogOrMinusInfinity(d, hn::Set(d, x)));
-  }
+// A vector function of one number, with the same bits as in any vector.
+HWY_INLINE double Log1pOfPositive(double x) {
+  const hn::CappedTag<double, 1> d;
+  return hn::GetLane(Log1pOfPositive(d, hn::Set(d, x)));
+}
 
-  HWY_INLINE double ExpUpToOne(double x) {
-    const hn::CappedTag<double, 1> d;
-    return hn::GetLane(ExpUpToOne(d, hn::Set(d, x)));
-  }
+HWY_INLINE double LogOrMinusInfinity(double x) {
+  const hn::CappedTag<double, 1> d;
+  return hn::GetLane(LogOrMinusInfinity(d, hn::Set(d, x)));
+}
 
-  HWY_INLINE double LogOfPositive(double x) {
-    const hn::CappedTag<double, 1> d;
-    return hn::GetLane(LogOfPositive(d, hn::Set(d, x)));
-  }
+HWY_INLINE double ExpUpToOne(double x) {
+  const hn::CappedTag<double, 1> d;
+  return hn::GetLane(ExpUpToOne(d, hn::Set(d, x)));
+}
+
+HWY_INLINE double LogOfPositive(double x) {
+  const hn::CappedTag<double, 1> d;
+  return hn::GetLane(LogOfPositive(d, hn::Set(d, x)));
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lossd

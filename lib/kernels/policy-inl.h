@@ -190,11 +190,9 @@ class TokenRows {
     const double others =
         below_max ? softmax.sum - double{exps[token]} : softmax.rest;
     const auto factor = hn::Set(d, static_cast<T>(-slope / softmax.sum));
-    const bool finite = StoreGradient(
-        gradient, columns_, [&](size_t i, size_t, auto store) HWY_ATTR {
-          for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-            store(lane, hn::Mul(hn::Load(d, exps + i + lane), factor));
-          }
+    const bool finite = StoreGradient<false>(
+        gradient, columns_, [&](size_t i, size_t) HWY_ATTR {
+          return hn::Mul(hn::LoadU(d, exps + i), factor);
         });
     gradient[token] = static_cast<T>(slope * (others / softmax.sum));
     return finite && std::isfinite(gradient[token]);

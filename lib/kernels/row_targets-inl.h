@@ -175,7 +175,7 @@ HWY_INLINE bool PrepareTarget(const CrossEntropyOptions& options, const T* row,
     return true;
   }
   if (row != nullptr && !smooth && class_weights == nullptr &&
-      !options.log_targets &&
+      !options.log_targets && !options.any_mass &&
       options.prediction_kind == PredictionKind::kLogits) {
     *target = {.tau = row, .scanned = false};
     return true;

@@ -114,7 +114,7 @@ struct DivergenceTerm {
 // possible and r is not.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE DivergenceTerm<V> TermOfDivergence(D d, V p, V r, V log_ratio) {
-  const V beyond = Expm1MinusXBelowOne(d, hn::Neg(log_ratio));
+  const V beyond = Expm1MinusXNearZero(d, hn::Neg(log_ratio));
   const auto near = hn::Lt(hn::Abs(log_ratio), hn::Set(d, 1));
   const V difference = hn::IfThenElse(
       near, hn::Mul(p, hn::Sub(beyond, log_ratio)), hn::Sub(r, p));
@@ -149,7 +149,7 @@ HWY_INLINE JensenShannonTerm<V> TermOfJensenShannon(D d, const Pair<V>& pair,
                      hn::Set(d, teacher_share));
   // e^-a, e^-a - 1 and k(-a).
   const V ratio = hn::Div(smaller, larger);
-  const V beyond = Expm1MinusXBelowOne(d, distance);
+  const V beyond = Expm1MinusXNearZero(d, distance);
   const auto near = hn::Lt(distance, one);
   const V expm1 =
       hn::IfThenElse(near, hn::Neg(hn::Mul(ratio, hn::Add(distance, beyond))),
@@ -164,7 +164,7 @@ HWY_INLINE JensenShannonTerm<V> TermOfJensenShannon(D d, const Pair<V>& pair,
   const V mixture = hn::Add(one, below_one);
   const V of_log =
       hn::IfThenElse(hn::Gt(log, hn::Neg(one)),
-                     hn::Mul(mixture, Expm1MinusXBelowOne(d, hn::Neg(log))),
+                     hn::Mul(mixture, Expm1MinusXNearZero(d, hn::Neg(log))),
                      hn::Sub(hn::Mul(log, mixture), below_one));
   const V gap = hn::Sub(hn::Mul(share, of_distance), of_log);
   const V student_to_larger = hn::IfThenElseZero(teacher_is_larger, distance);
@@ -194,11 +194,9 @@ HWY_INLINE bool ForwardRow(const Distribution& teacher,
       });
   *loss = sum.Sum();
   if (gradient == nullptr) return std::isfinite(*loss);
-  const bool finite = StoreGradient(
-      gradient, columns, [&](size_t i, size_t, auto store) HWY_ATTR {
-        for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-          store(lane, hn::Load(d, logs + i + lane));
-        }
+  const bool finite =
+      StoreGradient<false>(gradient, columns, [&](size_t i, size_t) HWY_ATTR {
+        return hn::LoadU(d, logs + i);
       });
   return finite && std::isfinite(*loss);
 }
@@ -210,15 +208,12 @@ HWY_INLINE bool StoreCentered(const Distribution& student, size_t columns,
   const ChunkTag<double> d;
   const auto factor = hn::Set(d, scale / student.softmax.sum);
   const auto mean_v = hn::Set(d, mean);
-  return StoreGradient(
-      gradient, columns, [&](size_t i, size_t, auto store) HWY_ATTR {
-        for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-          const auto exp = hn::Load(d, student.exps + i + lane);
-          const auto centered = hn::Sub(hn::Load(d, logs + i + lane), mean_v);
-          store(lane,
-                hn::IfThenElseZero(hn::Gt(exp, hn::Zero(d)),
-                                   hn::Mul(hn::Mul(exp, factor), centered)));
-        }
+  return StoreGradient<false>(
+      gradient, columns, [&](size_t i, size_t) HWY_ATTR {
+        const auto exp = hn::LoadU(d, student.exps + i);
+        const auto centered = hn::Sub(hn::LoadU(d, logs + i), mean_v);
+        return hn::IfThenElseZero(hn::Gt(exp, hn::Zero(d)),
+                                  hn::Mul(hn::Mul(exp, factor), centered));
       });
 }
 

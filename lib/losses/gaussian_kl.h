@@ -14,8 +14,8 @@ namespace lossd {
 //   slope                 = d e^-prior_log_variance
 //   slope of log_variance = (e^w - 1) / 2
 //
-// e^w - 1 - w is computed as w^2 / 2 + w^3 / 6 + ... for |w| < 1, so that both
-// terms of a value are >= 0 and neither loses digits near the prior.
+// e^w - 1 - w is computed as w^2 / 2 + w^3 / 6 + ... where w is small, so that
+// both terms of a value are >= 0 and neither loses digits near the prior.
 //
 // Row        sum over the last axis.
 // Domain     finite numbers; e^w finite. The prior's mean and log-variance are

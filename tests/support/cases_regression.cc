@@ -106,7 +106,8 @@ void AddSmoothL1(std::vector<LossCase>& cases) {
 void AddLogCosh(std::vector<LossCase>& cases) {
   LossCase row{.name = "log_cosh",
                .params = LogCoshParams{},
-               .sample = Elements(Normal(2), Normal(2))};
+               .sample = Elements(Normal(2), Normal(2)),
+               .loss_ulp = 3};
   // Quadratic within 1, linear beyond.
   row.length = [](double p, double t) {
     const double size = Residual(p, t);
