@@ -94,10 +94,8 @@ HWY_INLINE TokenAnswer<Functor> AnswerOf(
   in.prediction = hn::Set(d, log_probability);
   in.target = hn::Zero(d);
   in.column = hn::Set(d, 1);
-  bool nan = std::isnan(log_probability);
   for (size_t k = 0; k < Functor::kExtras; ++k) {
     in.extras[k] = hn::Set(d, extras[k]);
-    nan |= std::isnan(extras[k]);
   }
   const auto result = functor(d, in);
   TokenAnswer<Functor> answer;
@@ -108,10 +106,8 @@ HWY_INLINE TokenAnswer<Functor> AnswerOf(
       answer.figures[k] = hn::GetLane(result.figures[k]);
     }
   }
-  // Functors may lose NaN on the way, in comparisons.
-  if (nan || std::isnan(answer.value)) {
-    answer.value = answer.slope = std::numeric_limits<double>::quiet_NaN();
-  }
+  // Slopes may lose a NaN on the way, in comparisons.
+  if (std::isnan(answer.value)) answer.slope = answer.value;
   return answer;
 }
 

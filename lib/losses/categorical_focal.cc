@@ -53,6 +53,7 @@ class FocalRow {
         // PyTorch has no such loss, and takes probabilities as they are.
         as_given_(semantics == Semantics::kPytorch && !logits_),
         power_(params.gamma),
+        sum_tolerance_(ProbabilitySumTolerance(args.half_predictions)),
         diagnostics_(args.diagnostics),
         room_((args.columns + kSumLanes - 1) / kSumLanes * kSumLanes),
         memory_(ScratchUse::kKernel, 2 * room_) {}
@@ -141,7 +142,7 @@ class FocalRow {
     shares->sum = sum.Sum();
     shares->rest = rest.Sum();
     if (strict_ && !(hn::AllTrue(d, allowed) &&
-                     std::abs(shares->sum - 1) <= kProbabilitySumTolerance)) {
+                     std::abs(shares->sum - 1) <= sum_tolerance_)) {
       return false;
     }
     if (as_given_) *shares = {row.columns, 1, 0};
@@ -201,7 +202,8 @@ class FocalRow {
                 q = hn::Max(q, hn::Set(d, kSmallestDivisor));
               }
               const V weight = hn::Mul(mass, power_(d, others));
-              const auto counts = hn::Ne(mass, zero);
+              // Not Ne, which is false for NaN.
+              const auto counts = hn::Not(hn::Eq(mass, zero));
               losses.AddDoubles(
                   hn::IfThenElseZero(counts, hn::Mul(weight, surprisal)), lane);
               // -log(1 - u) / u is 1 where u is 0.
@@ -258,6 +260,7 @@ class FocalRow {
   const bool clips_;
   const bool as_given_;
   const Power<double> power_;
+  const double sum_tolerance_;
   double* const diagnostics_;
   // Classes of a row, rounded up to whole chunks.
   const size_t room_;

@@ -24,7 +24,8 @@ namespace lossd {
 // Convention tinker's importance_sampling, whose sum is the reduction kSum. The
 //            same under all semantics.
 // Accuracy   float32: value and slope within 4 ulp: rho is corrected by what
-//            rounding l - old lost.
+//            rounding l - old lost. With kLogits gradients are as in
+//            kernels/cross_entropy.h.
 // Source     Sutton and Barto (2018), "Reinforcement Learning", 5.5.
 struct ImportanceSamplingParams {
   // kLogits or kLogProbabilities.

@@ -217,7 +217,14 @@ class MaskedRowTest : public testing::TestWithParam<LossCase> {
     for (size_t k = 0; k < problem.columns(); ++k) {
       const size_t i = row * problem.columns() + k;
       problem.predictions[i] = poison[k % 4];
-      if (!problem.targets.empty()) problem.targets[i] = poison[(k + 1) % 4];
+    }
+    const size_t targets = problem.targets.size() / problem.rows();
+    for (size_t k = 0; k < targets; ++k) {
+      problem.targets[row * targets + k] = poison[(k + 1) % 4];
+    }
+    const size_t indices = problem.target_indices.size() / problem.rows();
+    for (size_t k = 0; k < indices; ++k) {
+      problem.target_indices[row * indices + k] = 1 << 30;
     }
     for (Extra& extra : problem.extras) {
       const size_t size = extra.numbers.size() / problem.rows();
@@ -239,6 +246,7 @@ TEST_P(MaskedRowTest, ContainsWhateverItMay) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
     Problem problem =
         SampleRows(GetParam(), static_cast<int64_t>(kRows), kColumns, dtype);
+    if (problem.rows() != kRows) return;
     for (const Reduction reduction :
          {Reduction::kNone, Reduction::kMean, Reduction::kWeightedMean}) {
       problem.spec.reduction = reduction;
@@ -264,6 +272,7 @@ TEST_P(MaskedRowTest, AtTheEndIsAsIfItWereNotThere) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
     Problem problem =
         SampleRows(GetParam(), static_cast<int64_t>(kRows), kColumns, dtype);
+    if (problem.rows() != kRows) return;
     const Problem without = Rows(problem, 0, kRows - 1);
     problem.mask.assign(kRows, 1);
     problem.mask[kRows - 1] = 0;

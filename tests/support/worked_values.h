@@ -3,6 +3,7 @@
 #ifndef LOSSD_TESTS_SUPPORT_WORKED_VALUES_H_
 #define LOSSD_TESTS_SUPPORT_WORKED_VALUES_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -71,6 +72,18 @@ inline void ExpectRefused(const Problem& problem, const std::string& field,
     EXPECT_THAT(answer, Violates(field));
     EXPECT_THAT(std::string(answer.status().message()),
                 testing::HasSubstr(text));
+  }
+}
+
+// Expects numbers to be these within 1e-12, which is what a few hundred
+// roundings of a double amount to at most.
+inline void ExpectWorked(const std::vector<double>& got,
+                         const std::vector<double>& expected) {
+  ASSERT_EQ(got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_LE(std::abs(got[i] - expected[i]),
+              1e-12 * std::max(1.0, std::abs(expected[i])))
+        << i << ": " << got[i] << " instead of " << expected[i];
   }
 }
 
