@@ -35,14 +35,6 @@ Problem Classes(LossParams params, std::vector<double> predictions,
   return problem;
 }
 
-double Figure(const Answer& answer, const std::string& name) {
-  for (const Diagnostic& figure : answer.result.diagnostics) {
-    if (figure.name == name) return figure.value;
-  }
-  ADD_FAILURE() << "no figure " << name;
-  return 0;
-}
-
 const std::vector<double> kTwoRows = {1, 2, 0.5, 0.1, -1.2, 3};
 const std::vector<double> kSoft = {0, 1, 0, 0.2, 0.3, 0.5};
 

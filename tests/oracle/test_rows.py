@@ -8,7 +8,7 @@ import torch
 from compare import differences, gradients_of
 from problems import draw, problems_of
 from reference import SINGLE, inputs_of
-from table import NOT_YET, ROWS
+from table import ROWS
 
 torch.set_num_threads(1)
 MOST_SHOWN = 5
@@ -21,8 +21,6 @@ def stream(seed, name):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_lossd_computes_what_pytorch_does(row, lossd, seed, full):
-    if row.loss in NOT_YET:
-        pytest.skip("not served yet")
     problems = list(problems_of(stream(seed, row.name), row, full))
     results = lossd.compute(problems)
     failures = []
@@ -40,8 +38,6 @@ def test_lossd_computes_what_pytorch_does(row, lossd, seed, full):
     ids=lambda row: row.name)
 def test_pytorch_in_float32_is_near(row, lossd, seed):
     """Its own bound: up to 64 roundings, of 1 or of the largest number."""
-    if row.loss in NOT_YET:
-        pytest.skip("not served yet")
     rng = stream(seed, row.name)
     reduction = "MEAN" if "mean" in row.torch_reductions else "NONE"
     problems = [draw(rng, row, row.settings[0], "PYTORCH", "float32", shape,
