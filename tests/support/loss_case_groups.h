@@ -16,10 +16,12 @@ void AddMarginCases(std::vector<LossCase>& cases);
 void AddSimilarityCases(std::vector<LossCase>& cases);
 // dice, tversky.
 void AddOverlapCases(std::vector<LossCase>& cases);
-// categorical_focal, nll, and options of the cross-entropy family.
+// categorical_focal, nll.
 void AddClassCases(std::vector<LossCase>& cases);
 void AddPolicyCases(std::vector<LossCase>& cases);
 void AddTeacherCases(std::vector<LossCase>& cases);
+// Options of the cross-entropy family that loss_cases.cc leaves out.
+void AddSoftmaxOptionCases(std::vector<LossCase>& cases);
 
 }  // namespace lossd::test
 

@@ -277,6 +277,7 @@ const std::vector<LossCase>& LossCases() {
     AddClassCases(*all);
     AddTeacherCases(*all);
     AddPolicyCases(*all);
+    AddSoftmaxOptionCases(*all);
     return all;
   }();
   return cases;
