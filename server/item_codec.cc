@@ -164,7 +164,9 @@ absl::Status DecodedItem::Decode(const MergedItem& item) {
   if (!semantics.ok()) return semantics.status();
   spec_.semantics = *semantics;
   AllLosses::Resolve(spec_.semantics, &spec_.params);
-  loss_in_force_ = EncodeLoss(spec_.params);
+  // The documented defaults are those of STRICT.
+  loss_in_force_ =
+      EncodeLoss(spec_.params, spec_.semantics == Semantics::kStrict);
   const auto reduction = DecodeReduction(item.reduction);
   if (!reduction.ok()) return reduction.status();
   spec_.reduction = *reduction;

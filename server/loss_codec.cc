@@ -74,7 +74,8 @@ class OptionReader {
 // Writes the options that have a value, or a default that is documented.
 class OptionWriter {
  public:
-  explicit OptionWriter(Message* options) : options_(*options) {}
+  OptionWriter(Message* options, bool with_defaults)
+      : options_(*options), with_defaults_(with_defaults) {}
 
   void operator()(std::string_view name, const auto& option,
                   const auto&) const {
@@ -103,7 +104,8 @@ class OptionWriter {
     if (option) return Write(field, *option);
     double number = 0;
     if constexpr (std::is_same_v<T, double>) {
-      if (absl::SimpleAtod(
+      if (with_defaults_ &&
+          absl::SimpleAtod(
               field.options().GetExtension(v1::option).default_value(),
               &number)) {
         Write(field, number);
@@ -112,6 +114,7 @@ class OptionWriter {
   }
 
   Message& options_;
+  const bool with_defaults_;
 };
 
 // Position in the registry of a member of the oneof.
@@ -198,12 +201,12 @@ absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss) {
   return DecodedLoss{TypedParams(loss), std::move(path)};
 }
 
-v1::Loss EncodeLoss(const LossParams& params) {
+v1::Loss EncodeLoss(const LossParams& params, bool with_defaults) {
   v1::Loss loss;
   const FieldDescriptor& member = *v1::Loss::descriptor()->FindFieldByName(
       std::string(AllLosses::Find(params).name));
   const OptionWriter writer(
-      loss.GetReflection()->MutableMessage(&loss, &member));
+      loss.GetReflection()->MutableMessage(&loss, &member), with_defaults);
   std::visit([&](const auto& typed) { typed.VisitOptions(typed, writer); },
              params);
   return loss;

@@ -28,8 +28,9 @@ std::string LossName(const v1::Loss& loss);
 // library's business.
 absl::StatusOr<DecodedLoss> DecodeLoss(const v1::Loss& loss);
 
-// The typed message with every option that has a value.
-v1::Loss EncodeLoss(const LossParams& params);
+// The typed message with every option that has a value, and `with_defaults`
+// with those that have none but a documented default.
+v1::Loss EncodeLoss(const LossParams& params, bool with_defaults);
 
 }  // namespace lossd
 

@@ -132,7 +132,7 @@ std::vector<BadItem> BadOptionalInputs() {
         (*item.mutable_extra_inputs())["target_indices"] = TensorOf(
             v1::DTYPE_INT64, std::vector<int64_t>{0, 1, 2, 0, 3, 1}, {2, 3});
       },
-      "targets.data[4]", "a weight of class 3", "classes 0 to 2");
+      "extra_inputs.target_indices.data[4]", "3", "classes 0 to 2");
   table.Add(
       "target_indices_of_floats", GoodCce(),
       [](Item item) {

@@ -46,6 +46,7 @@ v1::LossItem ItemWith(const std::string& loss, const std::string& input) {
     Problem problem = Sample(loss_case, {2, 3}, Dtype::kFloat64);
     for (double& target : problem.targets) target = 1;
     for (int64_t& label : problem.labels) label = 1;
+    for (int64_t& index : problem.target_indices) index = 1;
     v1::LossItem item = ItemOf(problem);
     const bool has = input == "targets" ? item.has_targets()
                                         : item.extra_inputs().contains(input);
@@ -131,8 +132,10 @@ TEST_F(InputsTest, InputsTakeTheDtypesThatAreListedAndNoOthers) {
       const std::set<std::string> listed = absl::StrSplit(input.dtypes(), ", ");
       v1::LossItem item = ItemWith(info.name(), input.name());
       if (!item.has_loss()) continue;
-      v1::Tensor* tensor = item.mutable_targets();
-      if (input.name() != "targets") {
+      v1::Tensor* tensor = nullptr;
+      if (input.name() == "targets") {
+        tensor = item.mutable_targets();
+      } else {
         if (!item.extra_inputs().contains(input.name())) {
           AddInput(input, &item);
         }

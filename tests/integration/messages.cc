@@ -120,8 +120,9 @@ LossResult Figures(const ClientResult& result) {
   return figures;
 }
 
-v1::Loss LossOf(const LossParams& params, const TestCall& call) {
-  v1::Loss loss = EncodeLoss(params);
+v1::Loss LossOf(const LossParams& params, const TestCall& call,
+                bool with_defaults = false) {
+  v1::Loss loss = EncodeLoss(params, with_defaults);
   for (const NamedTensor& extra : call.extra_inputs) {
     ClearReplacedOption(std::string(extra.name), &loss);
   }
@@ -217,7 +218,9 @@ absl::StatusOr<Answer> AnswerOf(const v1::LossResult& result) {
 v1::Loss LossInForce(const Problem& problem) {
   LossParams params = problem.spec.params;
   AllLosses::Resolve(problem.spec.semantics, &params);
-  return LossOf(params, TestCall(problem, {}));
+  // The documented defaults are those of STRICT.
+  return LossOf(params, TestCall(problem, {}),
+                problem.spec.semantics == Semantics::kStrict);
 }
 
 absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,

@@ -200,6 +200,11 @@ class OptionTest : public testing::TestWithParam<Option> {
       if (result.status().code() == 0 && std::isfinite(result.loss())) {
         losses.insert(result.loss());
       }
+      // Where a value decides whether there are targets at all.
+      if (result.status().violations_size() > 0 &&
+          result.status().violations(0).field() == "targets") {
+        losses.insert(kInfinity);
+      }
     };
     compute(Unset(item));
     for (const Value& value : Candidates()) compute(With(item, value));

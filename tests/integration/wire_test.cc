@@ -185,9 +185,9 @@ TEST_P(WireTest, WhatWasInForceIsEchoed) {
 
     problem.spec.reduction = std::nullopt;
     result = server().Compute(ItemOf(problem));
-    const bool weighted = semantics == Semantics::kPytorch &&
-                          !problem.labels.empty() &&
-                          !problem.class_weights.empty();
+    const bool weighted =
+        semantics == Semantics::kPytorch && !problem.labels.empty() &&
+        !problem.class_weights.empty() && !problem.traits().plain_mean;
     EXPECT_EQ(result.reduction(),
               weighted ? v1::REDUCTION_WEIGHTED_MEAN : v1::REDUCTION_MEAN);
   }

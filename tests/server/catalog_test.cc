@@ -113,7 +113,7 @@ TEST(CatalogTest, DocumentedDefaultsAreTheLibrarys) {
     auto decoded = DecodeLoss(*typed);
     ASSERT_THAT(decoded, IsOk());
     AllLosses::Resolve(Semantics::kStrict, &decoded->params);
-    const v1::Loss in_force = EncodeLoss(decoded->params);
+    const v1::Loss in_force = EncodeLoss(decoded->params, true);
     const auto& message = in_force.GetReflection()->GetMessage(
         in_force, Catalog::Get().Find(name));
     for (const v1::OptionInfo& option : info->options()) {

@@ -290,6 +290,7 @@ absl::StatusOr<Answer> TestCall::Read(absl::StatusOr<LossResult> result) {
   Answer answer{*std::move(result), Numbers(gradient_dtype, outputs.gradient),
                 Numbers(Dtype::kFloat64, outputs.row_losses)};
   for (const NamedOutput& extra : extra_outputs_) {
+    if (extra.data.empty()) continue;
     answer.extra_gradients[std::string(extra.name)] =
         Numbers(gradient_dtype, extra.data);
   }
