@@ -17,6 +17,16 @@
 namespace lossd::test {
 namespace {
 
+v1::Tensor GradientTensor(const std::vector<double>& numbers,
+                          const Problem& problem, const Form& form) {
+  if (form.dtype == Dtype::kFloat64) {
+    return TensorOf(v1::DTYPE_FLOAT64, numbers, problem.shape);
+  }
+  return TensorOf(v1::DTYPE_FLOAT32,
+                  std::vector<float>(numbers.begin(), numbers.end()),
+                  problem.shape);
+}
+
 v1::LossResult ResultOf(const Answer& answer, const Problem& problem,
                         const Form& form) {
   v1::LossResult result;
@@ -28,18 +38,13 @@ v1::LossResult ResultOf(const Answer& answer, const Problem& problem,
   result.set_masked_count(answer.result.masked_count);
   result.set_ignored_count(answer.result.ignored_count);
   result.set_clipped_count(answer.result.clipped_count);
-  if (form.dtype == Dtype::kFloat32) {
-    *result.mutable_gradient() = TensorOf(
-        v1::DTYPE_FLOAT32,
-        std::vector<float>(answer.gradient.begin(), answer.gradient.end()),
-        problem.shape);
-  } else {
-    *result.mutable_gradient() =
-        TensorOf(v1::DTYPE_FLOAT64, answer.gradient, problem.shape);
+  *result.mutable_gradient() = GradientTensor(answer.gradient, problem, form);
+  for (const auto& [input, gradient] : answer.extra_gradients) {
+    (*result.mutable_extra_gradients())[input] =
+        GradientTensor(gradient, problem, form);
   }
   *result.mutable_row_losses() =
-      TensorOf(v1::DTYPE_FLOAT64, answer.row_losses,
-               {problem.shape.begin(), problem.shape.end() - 1});
+      TensorOf(v1::DTYPE_FLOAT64, answer.row_losses, RowShapeOf(problem));
   return result;
 }
 

@@ -24,6 +24,10 @@ def array(tensor):
         tensor.shape)
 
 
+def targets_of(item):
+    return array(item.targets) if item.HasField("targets") else None
+
+
 def keywords(item):
     """How a caller would write the item."""
     loss = item.loss.WhichOneof("kind")
@@ -35,8 +39,9 @@ def keywords(item):
                  for name, tensor in item.extra_inputs.items())
     if item.HasField("normalizer"):
         given["normalizer"] = item.normalizer
-    given["reduction"] = loss_service_pb2.Reduction.Name(
-        item.reduction).removeprefix("REDUCTION_")
+    if item.reduction:
+        given["reduction"] = loss_service_pb2.Reduction.Name(
+            item.reduction).removeprefix("REDUCTION_")
     return loss, given
 
 
@@ -66,14 +71,17 @@ def test_every_case_has_the_bits_of_the_library(client, library_cases):
     for item, expected in library_cases:
         loss, given = keywords(item)
         losses.add(loss)
-        result = client.compute(loss, array(item.predictions),
-                                array(item.targets),
+        result = client.compute(loss, array(item.predictions), targets_of(item),
                                 outputs=("gradient", "row_losses"), **given)
         where = f"{loss} {given}"
         for name in FIGURES:
             assert same_bits(getattr(result, name),
                              getattr(expected, name)), f"{where}: {name}"
         assert same_bits(result.gradient, array(expected.gradient)), where
+        assert result.extra_gradients.keys() == expected.extra_gradients.keys()
+        for name, gradient in expected.extra_gradients.items():
+            assert same_bits(result.extra_gradients[name],
+                             array(gradient)), f"{where}: {name}"
         assert same_bits(result.row_losses, array(expected.row_losses)), where
     assert losses == {info.name for info in client.list_losses()}
 
@@ -84,7 +92,7 @@ def test_a_batch_has_the_bits_of_single_calls(client, library_cases):
     for item, _ in some:
         loss, given = keywords(item)
         batch.append(calls.Call(loss, array(item.predictions),
-                                array(item.targets), **given))
+                                targets_of(item), **given))
     results = client.compute_batch(batch)
     assert len(results) == len(some) > 0
     for (item, expected), result in zip(some, results):

@@ -7,7 +7,7 @@ import threading
 
 import numpy
 import pytest
-from conftest import DEADLINE, Server
+from lossd_server import DEADLINE, Server
 
 import lossd
 

@@ -1,18 +1,9 @@
-"""A running lossd for the tests, which run against the installed package.
-
-The environment names what CMake built: LOSSD_PROGRAM, and LIBRARY_CASES, which
-writes problems with the library's answers.
-"""
+"""A lossd process for the tests: the program that LOSSD_PROGRAM names."""
 
 import os
-import pathlib
 import re
 import subprocess
 import threading
-
-import pytest
-
-import lossd
 
 # Longer than anything here takes, with sanitizers too.
 DEADLINE = 120
@@ -48,30 +39,3 @@ class Server:
             assert self._process.wait(DEADLINE) == 0
         finally:
             self._process.kill()
-
-
-@pytest.fixture(scope="session")
-def server():
-    one = Server()
-    yield one
-    one.stop()
-
-
-@pytest.fixture
-def client(server):
-    with lossd.Client(server.target) as one:
-        yield one
-
-
-@pytest.fixture
-def socket_path(tmp_path):
-    """For a server that comes back at the same place."""
-    path = tmp_path / "socket"
-    # The kernel's limit for the paths of sockets.
-    assert len(str(path)) < 100
-    return f"unix:{path}"
-
-
-@pytest.fixture(scope="session")
-def repository():
-    return pathlib.Path(__file__).resolve().parents[1]
