@@ -108,11 +108,10 @@ absl::StatusOr<LossResult> Computation::Finish() {
   result.reduction = problem.reduction;
   result.diagnostics = std::move(totals.diagnostics);
   result.warnings = std::move(totals.warnings);
-  if (problem.reduction == Reduction::kNone) {
-    result.loss = kNan;
-  } else if (result.normalizer != 0) {
+  const bool divides = problem.reduction != Reduction::kNone;
+  if (divides && result.normalizer != 0) {
     result.loss = result.loss_sum / result.normalizer;
-  } else if (problem.semantics == Semantics::kPytorch) {
+  } else if (!divides || problem.semantics == Semantics::kPytorch) {
     result.loss = kNan;
   }
   if (!problem.propagate()) LOSSD_RETURN_IF_ERROR(CheckFinite(problem, result));

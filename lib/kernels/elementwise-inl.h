@@ -93,9 +93,7 @@ class ElementwiseEngine {
     size_t i = 0;
     if (!kVaried && !kDiagnose && args_.column == nullptr &&
         args_.values == nullptr) {
-      i = args_.gradients[0] == nullptr ? RunPlain<false, false>()
-          : Streams() ? RunPlain<true, Functor::kStreamsGradient>()
-                      : RunPlain<true, false>();
+      i = RunPlain();
     }
     for (; i + kSumLanes <= args_.count; i += kSumLanes) {
       RunChunk<true>(i, kSumLanes);
@@ -126,13 +124,21 @@ class ElementwiseEngine {
     for (const T* out : args_.gradients) {
       aligned &= reinterpret_cast<uintptr_t>(out) % (kWidth * sizeof(T)) == 0;
     }
-    return Functor::kStreamsGradient && args_.stream && aligned;
+    return args_.stream && aligned;
   }
 
   // The whole chunks of a block without weights, columns, values and figures:
   // the loop that is limited by memory. Returns how far it got.
-  template <bool kGradient, bool kStream>
   HWY_INLINE size_t RunPlain() {
+    if (args_.gradients[0] == nullptr) return RunPlainOf<false, false>();
+    if constexpr (Functor::kStreamsGradient) {
+      if (Streams()) return RunPlainOf<true, true>();
+    }
+    return RunPlainOf<true, false>();
+  }
+
+  template <bool kGradient, bool kStream>
+  HWY_INLINE size_t RunPlainOf() {
     // What is missing is read as the same zeros again and again.
     alignas(64) const T zeros[kSumLanes] = {};
     const T* const HWY_RESTRICT predictions = args_.predictions;

@@ -22,7 +22,8 @@
 #include "lib/kernels/loss_kernel.h"
 
 // Highway's dispatch works on functions of the file that names them, so only
-// the preprocessor can write these for it.
+// the preprocessor can write these for it. The parameters are types and names,
+// which parentheses would break. NOLINTBEGIN(bugprone-macro-parentheses)
 #define LOSSD_ELEMENTWISE_TARGETS_OF(Params, Run)                     \
   ElementwiseSum RunFloat(const Params& params, Semantics semantics,  \
                           const ElementwiseArgs<float>& args) {       \
@@ -65,5 +66,7 @@ inline std::optional<Offence> NothingToExplain(
 }
 
 }  // namespace lossd
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif  // LOSSD_LIB_KERNELS_ELEMENTWISE_DISPATCH_H_

@@ -21,6 +21,8 @@
 #include "lib/kernels/loss_kernel.h"
 #include "lib/kernels/policy.h"
 
+// The parameters are types, which parentheses would break.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define LOSSD_POLICY_TARGETS(Params, Functor)                             \
   LOSSD_ELEMENTWISE_TARGETS(Params, Functor)                              \
   template <class T>                                                      \
@@ -60,5 +62,7 @@
     };                                                                     \
     return {std::move(traits), std::move(rows)};                           \
   }
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif  // LOSSD_LIB_KERNELS_POLICY_DISPATCH_H_

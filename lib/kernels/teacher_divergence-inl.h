@@ -194,10 +194,9 @@ HWY_INLINE bool ForwardRow(const Distribution& teacher,
       });
   *loss = sum.Sum();
   if (gradient == nullptr) return std::isfinite(*loss);
-  const bool finite =
-      StoreGradient<false>(gradient, columns, [&](size_t i, size_t) HWY_ATTR {
-        return hn::LoadU(d, logs + i);
-      });
+  const bool finite = StoreGradient<false>(
+      gradient, columns,
+      [&](size_t i, size_t) HWY_ATTR { return hn::LoadU(d, logs + i); });
   return finite && std::isfinite(*loss);
 }
 

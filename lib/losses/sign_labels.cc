@@ -8,7 +8,7 @@ namespace lossd {
 namespace {
 
 decltype(ElementwiseKernel::explain) ExplainTwo(double negative,
-                                                std::string allowed) {
+                                                const std::string& allowed) {
   return [=](double /*prediction*/, double target,
              std::span<const double> /*extras*/) -> std::optional<Offence> {
     if (target == 1 || target == negative) return std::nullopt;

@@ -93,9 +93,10 @@ def single(problem):
 def in_force(problem):
     if problem.reduction:
         return problem.reduction
+    # PyTorch's multi_margin_loss alone divides by rows, not by their weights.
     weighted = problem.row.labels and "class_weights" in problem.given
-    return ("WEIGHTED_MEAN" if weighted and problem.semantics == "PYTORCH"
-            else "MEAN")
+    return (problem.row.torch_mean
+            if weighted and problem.semantics == "PYTORCH" else "MEAN")
 
 
 def normalizer_of(problem, x, weights, counts):
@@ -202,8 +203,6 @@ def native_of(problem):
     names = {"NONE": "none", "SUM": "sum", mean: "mean",
              "BATCHMEAN": "batchmean"}
     if in_force(problem) == mean:
-        # Unset: the proto promises WEIGHTED_MEAN for all losses of labels with
-        # class weights, where PyTorch's multi_margin_loss divides by rows.
         names[""] = "mean"
     reduction = names.get(problem.reduction)
     if reduction not in row.torch_reductions:

@@ -83,6 +83,11 @@ def focal(x, o):
     return alpha * miss**o.gamma * value
 
 
+def focal_terms(x, o):
+    """A power multiplies the relative error of its base, here by gamma."""
+    return (1 + o.gamma) * focal(x, o)
+
+
 def focal_slopes(x, o):
     alpha, miss, value = focal_parts(x, o)
     t = smoothed(x, o)
@@ -91,11 +96,19 @@ def focal_slopes(x, o):
     first = miss**o.gamma * (variance * t / q + variance * (1 - t) / (1 - q)
                              if o.prediction_kind != "LOGITS" else miss)
     second = o.gamma * miss**(o.gamma - 1) * variance * value
-    return {"predictions": alpha * (first + second)}
+    # As in focal_terms, for up to miss^(1 + gamma).
+    return {"predictions": (2 + o.gamma) * alpha * (first + second)}
+
+
+def overlap_probabilities(x, o):
+    """The derivative of torch.sigmoid is q (1 - q), which has no digits left
+    where q is near 1; that of this form is q sigmoid(-p)."""
+    return (torch.exp(F.logsigmoid(x.p)) if o.prediction_kind == "LOGITS" else
+            x.p)
 
 
 def overlap(x, o):
-    q = torch.sigmoid(x.p) if o.prediction_kind == "LOGITS" else x.p
+    q = overlap_probabilities(x, o)
     positive = (q * x.t).sum(-1)
     false = o.alpha * (q * (1 - x.t)).sum(-1) + o.beta * (
         (1 - q) * x.t).sum(-1)
@@ -103,7 +116,7 @@ def overlap(x, o):
 
 
 def dice(x, o):
-    q = torch.sigmoid(x.p) if o.prediction_kind == "LOGITS" else x.p
+    q = overlap_probabilities(x, o)
     both = (q * x.t).sum(-1)
     return 1 - (2 * both + o.smooth) / ((q + x.t).sum(-1) + o.smooth)
 
@@ -115,7 +128,7 @@ def overlap_slopes(x, o):
     smallest = (o.alpha * q + o.beta * x.t +
                 (1 - o.alpha - o.beta) * q * x.t).sum(-1, keepdim=True)
     size = (2 + o.alpha + o.beta) / (smallest + o.smooth)
-    slope = q * (1 - q) if o.prediction_kind == "LOGITS" else (
+    slope = q * torch.sigmoid(-x.p) if o.prediction_kind == "LOGITS" else (
         torch.ones_like(q))
     return {"predictions": size * slope}
 
@@ -192,14 +205,16 @@ ROWS = (
         settings=(Setting({"label_encoding": "ZERO_ONE"}),),
         formula=lambda x, o: softplus(-label(x, o) * x.p)),
     Row("sigmoid_focal_loss", "focal", SOFT, defaults=FOCAL,
-        pytorch_defaults={"alpha": 0.25}, formula=focal, slopes=focal_slopes,
+        pytorch_defaults={"alpha": 0.25}, formula=focal, terms=focal_terms,
+        slopes=focal_slopes,
         settings=(Setting(LOGITS),
                   Setting(LOGITS | {"gamma": 0.0, "alpha": 0.5}),
                   Setting(LOGITS | {"gamma": 0.5}),
                   Setting(LOGITS | {"gamma": 3.5, "alpha": 0.75,
                                     "label_smoothing": 0.1}))),
     Row("focal of probabilities", "focal", UNIT, defaults=FOCAL,
-        pytorch_defaults={"alpha": 0.25}, formula=focal, slopes=focal_slopes,
+        pytorch_defaults={"alpha": 0.25}, formula=focal, terms=focal_terms,
+        slopes=focal_slopes,
         settings=(Setting(PROBABILITIES),
                   Setting(PROBABILITIES | {"gamma": 1.5, "alpha": 0.4}))),
     *overlap_rows("dice", dice, {"smooth": 1.0, "alpha": 0.5, "beta": 0.5},

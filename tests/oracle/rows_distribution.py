@@ -54,13 +54,36 @@ def minus_log_softmax(x, o):
     return surprisal(x.p / o.temperature)
 
 
+def centred(s, d):
+    """q (d - the mean of d under q), q = exp(-s), what the gradient of a mean
+    under the softmax is.
+
+    Autograd's has terms of the size of q, which cancel; where q is near 1 and
+    d near 0 nothing but their rounding would be left. So d - q d is taken as
+    (1 - q) d, and the own class is left out of the mean, not subtracted.
+    """
+    q = torch.exp(-s)
+    each = q * d
+    largest = s.argmin(-1, keepdim=True)
+    small = each.scatter(-1, largest, 0.0)
+    others = (small.sum(-1, keepdim=True) - small +
+              each.gather(-1, largest)).scatter(
+                  -1, largest, small.sum(-1, keepdim=True))
+    return q * (-torch.expm1(-s) * d - others)
+
+
+def with_gradient(value, p, gradient):
+    """The value, with this gradient instead of autograd's."""
+    linear = (p * gradient.detach()).sum(-1)
+    return value.detach() + (linear - linear.detach())
+
+
 def distillation(x, o):
-    theta = o.temperature
-    log_q, log_t = -surprisal(x.p / theta), -surprisal(x.t / theta)
-    factor = theta**2 if o.temperature_squared else 1
-    if o.reverse:
-        log_q, log_t = log_t, log_q
-    return factor * (log_t.exp() * (log_t - log_q)).sum(-1)
+    s, u, factor = distillation_parts(x, o)
+    if not o.reverse:
+        return factor * (torch.exp(-u) * (s - u)).sum(-1)
+    return with_gradient(factor * (torch.exp(-s) * (u - s)).sum(-1), x.p,
+                         factor / o.temperature * centred(s, u - s))
 
 
 def distillation_parts(x, o):
@@ -92,9 +115,16 @@ def jensen_shannon_parts(x, o):
 
 
 def jensen_shannon(x, o):
-    log_t, log_q, log_m = jensen_shannon_parts(x, o)
-    return (o.beta * log_t.exp() * (log_t - log_m) +
-            (1 - o.beta) * log_q.exp() * (log_q - log_m)).sum(-1)
+    # Not by log m: it is off by the rounding of numbers near 1, which is all
+    # that is left where m is near 1 (of a single class: not even 0).
+    log_t, log_q, _ = jensen_shannon_parts(x, o)
+    d = log_q - log_t
+    t_to_m = -torch.log1p((1 - o.beta) * torch.expm1(d))
+    q_to_m = -torch.log1p(o.beta * torch.expm1(-d))
+    value = (o.beta * log_t.exp() * t_to_m +
+             (1 - o.beta) * log_q.exp() * q_to_m).sum(-1)
+    return with_gradient(value, x.p, (1 - o.beta) / o.student_temperature *
+                         centred(-log_q, q_to_m))
 
 
 def jensen_shannon_terms(x, o):

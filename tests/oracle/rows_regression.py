@@ -1,5 +1,7 @@
 """Losses of real-valued targets."""
 
+import math
+
 import draws
 import torch
 import torch.nn.functional as F
@@ -60,7 +62,8 @@ def gaussian_slopes(x, o):
 
 def gaussian_of_log(x, o):
     s = x.log_variance
-    constant = torch.tensor(2 * torch.pi).double().log() / 2 if o.full else 0
+    # A tensor of a number is float32 by default: 2 pi would be 1e-8 off.
+    constant = math.log(2 * math.pi) / 2 if o.full else 0
     return (s + (x.p - x.t)**2 * torch.exp(-s)) / 2 + constant
 
 

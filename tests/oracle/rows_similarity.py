@@ -28,13 +28,11 @@ def cosine_slopes(x, other):
 
 
 def cosine_embedding(x, o):
+    if o.semantics == "PYTORCH":
+        return F.cosine_embedding_loss(x.p, x.other_predictions, x.t, o.margin,
+                                       reduction="none")
     c = cosine_parts(x.p, x.other_predictions)[0].squeeze(-1)
     return torch.where(x.t > 0, 1 - c, (c - o.margin).clamp(min=0))
-
-
-def cosine_embedding_error(x, o):
-    c, a, b = (n.squeeze(-1) for n in cosine_parts(x.p, x.other_predictions))
-    return (1e-12 / a**2 + 1e-12 / b**2) * (1 + 1 / a + 1 / b)**2 + 1e-15
 
 
 def triplet(x, o, reduction):
@@ -88,17 +86,24 @@ ROWS = (
         torch=lambda x, o, r: F.cosine_embedding_loss(
             x.p, x.other_predictions, x.t, o.margin, reduction=r),
         formula=cosine_embedding,
-        why="PyTorch adds 1e-12 to the squared norms, lossd floors them",
-        torch_error=cosine_embedding_error,
+        why="with STRICT the squared norms have a floor; PyTorch, and lossd "
+        "with PYTORCH, add 1e-12 to them",
         terms=lambda x, o: cosine_size(x.p, x.other_predictions) +
         abs(o.margin), slopes=lambda x, o: cosine_slopes(
             x, x.other_predictions)),
+    # No grid: with these options a loss that is 0 before the clamp is not
+    # computed exactly (epsilon is no multiple of a power of 2, or roots are
+    # taken), and its rounding decides whether there is a gradient.
     Row("triplet_margin_loss", "triplet", TRIPLET, layout="rows",
         defaults=TRIPLET_DEFAULTS, torch=triplet, terms=triplet_terms,
-        slopes=triplet_slopes,
+        slopes=triplet_slopes, grid=False,
         settings=(Setting(), Setting({"margin": 0.25, "p": 1.0}),
-                  Setting({"p": 3.0, "epsilon": 0.125}),
-                  Setting({"p": 1.0, "epsilon": 0.0}))),
+                  Setting({"p": 3.0, "epsilon": 0.125}))),
+    # Sums of multiples of 1/4: the kink is hit, and PyTorch's gradient passes.
+    Row("triplet_margin_loss of exact distances", "triplet", TRIPLET,
+        layout="rows", defaults=TRIPLET_DEFAULTS, torch=triplet,
+        terms=triplet_terms, slopes=triplet_slopes,
+        settings=(Setting({"p": 1.0, "epsilon": 0.0}),)),
     # Of equal distances PyTorch gives each half of the gradient.
     Row("triplet_margin_loss with swap", "triplet", TRIPLET, layout="rows",
         defaults=TRIPLET_DEFAULTS, torch=triplet, terms=triplet_terms,

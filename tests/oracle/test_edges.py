@@ -28,6 +28,9 @@ OTHERWISE = {
     ("kl_div of probabilities", "predictions", "inf"): NO_MASS,
     ("kl_div of probabilities", "predictions", "-inf"): NO_MASS,
     ("kl_div of log-probabilities", "targets", "-inf"): NO_MASS,
+    ("multi_margin_loss", "predictions", "nan"):
+        "a score that is no number makes its row NaN; PyTorch leaves out what "
+        "does not compare greater than 0",
 }
 
 
@@ -63,8 +66,9 @@ def kinds_in_pytorch(problem):
     x, _ = inputs_of(problem, dtype)
     try:
         losses = problem.row.torch(x, problem.o, "none")
-    except RuntimeError:
-        return None  # It refuses: lossd may say what it likes.
+    except (RuntimeError, ValueError):
+        # It refuses, say a negative variance: lossd may say what it likes.
+        return None
     return kind_of(losses.detach().reshape(problem.row_shape + (-1,)).sum(-1))
 
 
@@ -90,8 +94,8 @@ def test_numbers_that_are_not_finite_propagate(row, lossd, seed):
 
 
 def compute(lossd, name, predictions, targets, reduction="NONE", options=None,
-            dtype="float64", **extras):
-    """Losses of the rows, gradients and the loss, with PYTORCH."""
+            dtype="float64", semantics="PYTORCH", **extras):
+    """Losses of the rows, gradients and the loss."""
     row = ROW[name]
     inputs = {"predictions": predictions, "targets": targets} | extras
     given = {key: numpy.array(value, "float64")
@@ -100,7 +104,7 @@ def compute(lossd, name, predictions, targets, reduction="NONE", options=None,
     if row.labels:
         dtypes["targets"] = "int64"
     shape = given["predictions"].shape
-    problem = Problem(row, "PYTORCH", shape, shape[:-1], options or {},
+    problem = Problem(row, semantics, shape, shape[:-1], options or {},
                       types.SimpleNamespace(), reduction, dtypes, given, given)
     result = lossd.compute([problem])[0]
     assert result.status.code == 0, result.status.message
@@ -166,12 +170,22 @@ def test_impossible_classes_without_target_mass_add_nothing(lossd):
 
 
 def test_vectors_of_zeros_have_no_direction(lossd):
-    """PyTorch: a gradient of 7e5."""
+    """With STRICT; PyTorch adds 1e-12 to the squared norm, which makes it a
+    gradient of 1e6, and PYTORCH has the same."""
     losses, gradient, _ = compute(
-        lossd, "cosine_embedding_loss", [[0.0, 0]], [1.0],
+        lossd, "cosine_embedding_loss", [[0.0, 0]], [1.0], semantics="STRICT",
         other_predictions=[[1.0, 0]])
     assert losses == 1
     numpy.testing.assert_array_equal(gradient, [[0, 0]])
+    zero = torch.zeros(1, 2).double().requires_grad_()
+    other = torch.tensor([[1.0, 0]]).double()
+    torch.nn.functional.cosine_embedding_loss(
+        zero, other, torch.ones(1).double()).backward()
+    losses, gradient, _ = compute(
+        lossd, "cosine_embedding_loss", [[0.0, 0]], [1.0],
+        other_predictions=other.tolist())
+    assert losses == 1
+    numpy.testing.assert_allclose(gradient, zero.grad, rtol=1e-12)
 
 
 @pytest.mark.parametrize("reduction", ["", "MEAN", "SUM", "WEIGHTED_MEAN"])

@@ -238,8 +238,8 @@ TEST(CompareTest, LossesThatTheServerDoesNotHaveDoNotFit) {
     result->mutable_status()->set_code(12);
     result->mutable_status()->set_message("not served");
   };
-  const Outcome run = Lossctl(absl::StrCat(
-      "compare --format json --server ", server.target(), kFiles));
+  const Outcome run = Lossctl(
+      absl::StrCat("compare --format json --server ", server.target(), kFiles));
   ASSERT_EQ(run.exit_code, kOk) << run.err;
   const auto json = nlohmann::json::parse(run.out);
   ASSERT_EQ(json["losses"].size(), 1U);
