@@ -156,6 +156,7 @@ class Rows {
     if (!allowed && args_.propagate && !target.scanned) {
       // Targets out of their range, with which the loss is computed all the
       // same.
+      target = {};
       allowed = Prepare(plain, true, &target) && run();
     }
     if (transforms() && gradient != nullptr) {

@@ -97,9 +97,15 @@ HWY_INLINE bool ExpOfLogTargets(const T* logs, size_t columns, T* tau) {
     const Chunk<T> chunk(logs + i, columns - i, T{0});
     for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
       const auto log = chunk.Get(lane);
-      allowed = hn::And(allowed, hn::Le(log, limit));
-      // Of NaN it would be 0.
-      const auto exp = hn::IfThenElse(hn::IsNaN(log), log, ExpUpToOne(d, log));
+      const auto fits = hn::Le(log, limit);
+      allowed = hn::And(allowed, fits);
+      auto exp = ExpUpToOne(d, log);
+      if (HWY_UNLIKELY(!hn::AllTrue(d, fits))) {
+        // Of NaN it would be 0.
+        const auto any =
+            hn::IfThenElse(hn::IsNaN(log), log, ExpOrInfinity(d, log));
+        exp = hn::IfThenElse(fits, exp, any);
+      }
       hn::Store(exp, d, tau + i + lane);
     }
   }

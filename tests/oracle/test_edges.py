@@ -112,6 +112,35 @@ def compute(lossd, name, predictions, targets, reduction="NONE", options=None,
             lossd.numbers(result.gradient), result.loss)
 
 
+@pytest.mark.parametrize("targets", [[2, 0.5], [-1, 0.5], [0, -3]])
+def test_mass_out_of_range_is_computed_with(lossd, targets):
+    """Both terms are products and sums of numbers below 8: a few units."""
+    logits = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(
+        logits, torch.tensor(targets, dtype=torch.float64))
+    expected.backward()
+    losses, gradient, _ = compute(
+        lossd, "cross_entropy of distributions", [[1, 2]], [targets])
+    numpy.testing.assert_allclose(losses, [expected.item()], rtol=0,
+                                  atol=8 * 2**-50)
+    numpy.testing.assert_allclose(gradient, [logits.grad.numpy()], rtol=0,
+                                  atol=8 * 2**-50)
+
+
+def test_log_targets_of_any_size_are_computed_with(lossd):
+    """e^700 is known within a unit; the difference multiplied with is exact."""
+    predictions, targets = [[-0.5, -1.0]], [[700.0, -1.0]]
+    losses, gradient, _ = compute(
+        lossd, "kl_div of log-probabilities", predictions, targets,
+        options={"target_kind": "LOG_PROBABILITIES"})
+    logs = torch.tensor(predictions).double().requires_grad_()
+    expected = torch.nn.functional.kl_div(
+        logs, torch.tensor(targets).double(), log_target=True, reduction="sum")
+    expected.backward()
+    numpy.testing.assert_allclose(losses, [expected.item()], rtol=2**-50)
+    numpy.testing.assert_allclose(gradient, logs.grad.numpy(), rtol=2**-50)
+
+
 def test_saturated_probabilities_of_binary_cross_entropy(lossd):
     """Logarithms end at -100, divisors at 1e-12; PyTorch's is that of float32,
     4e-9 away."""
