@@ -11,6 +11,8 @@
 
 #include "lib/core/violation.h"
 #include "lib/kernels/half.h"
+#include "lib/kernels/loss_kernel.h"
+#include "lib/kernels/precision.h"
 
 namespace lossd {
 namespace {
@@ -80,6 +82,10 @@ uint32_t BitsRoundedToOdd(double number) {
   return bits | 1;
 }
 
+// Half types that are not where they can be read or written at once are copied
+// in runs of this size, which stay in the cache.
+constexpr size_t kHalfRun = 64;
+
 // The code of a float in a half type.
 template <Dtype kHalf>
 struct ToHalf {
@@ -96,36 +102,6 @@ struct ToHalf {
   }
 };
 
-// Floats to a half type, in runs that stay in the cache.
-template <Dtype kHalf>
-size_t ConvertToHalf(const float* elements, size_t count, bool finite_only,
-                     std::byte* out) {
-  constexpr size_t kRun = 64;
-  std::array<uint16_t, kRun> codes;
-  const auto in_runs = [&](auto use) {
-    for (size_t i = 0; i < count; i += kRun) {
-      const size_t size = std::min(kRun, count - i);
-      FloatToHalf(kHalf, elements + i, size, codes.data());
-      const size_t used = use(i, size);
-      if (used < size) return i + used;
-    }
-    return count;
-  };
-  if (finite_only) {
-    const size_t finite = in_runs([&](size_t, size_t size) {
-      const auto bad = std::find_if_not(codes.begin(), codes.begin() + size,
-                                        ToHalf<kHalf>::IsFinite);
-      return static_cast<size_t>(bad - codes.begin());
-    });
-    if (finite < count) return finite;
-  }
-  return in_runs([&](size_t i, size_t size) {
-    std::memcpy(out + i * sizeof(uint16_t), codes.data(),
-                size * sizeof(uint16_t));
-    return size;
-  });
-}
-
 template <class To, class T>
 size_t ConvertTo(const T* elements, size_t count, bool finite_only,
                  std::byte* out) {
@@ -140,15 +116,47 @@ size_t ConvertTo(const T* elements, size_t count, bool finite_only,
   return count;
 }
 
+// Floats to a half type.
+template <Dtype kHalf>
+size_t ConvertToHalf(const float* elements, size_t count, bool finite_only,
+                     std::byte* out, bool stream) {
+  if (finite_only && !FitsHalf(kHalf, elements, count)) {
+    return ConvertTo<ToHalf<kHalf>>(elements, count, finite_only, out);
+  }
+  if (IsAligned(out, sizeof(uint16_t))) {
+    FloatToHalf(kHalf, elements, count, reinterpret_cast<uint16_t*>(out),
+                stream);
+    return count;
+  }
+  std::array<uint16_t, kHalfRun> codes;
+  for (size_t i = 0; i < count; i += kHalfRun) {
+    const size_t size = std::min(kHalfRun, count - i);
+    FloatToHalf(kHalf, elements + i, size, codes.data());
+    std::memcpy(out + i * sizeof(uint16_t), codes.data(),
+                size * sizeof(uint16_t));
+  }
+  return count;
+}
+
+// Doubles to floats.
+size_t ConvertToFloat(const double* elements, size_t count, bool finite_only,
+                      std::byte* out) {
+  const bool fits = !finite_only || FitsFloat(elements, count);
+  if (!fits || !IsAligned(out, sizeof(float))) {
+    return ConvertTo<ToFloat32>(elements, count, finite_only, out);
+  }
+  DoubleToFloat(elements, count, reinterpret_cast<float*>(out));
+  return count;
+}
+
 // The codes of a half type as floats, in runs that stay in the cache.
 template <class T>
 void ConvertFromHalf(Dtype dtype, const std::byte* source, size_t count,
                      T* out) {
-  constexpr size_t kRun = 64;
-  std::array<uint16_t, kRun> codes;
-  std::array<float, kRun> floats;
-  for (size_t i = 0; i < count; i += kRun) {
-    const size_t size = std::min(kRun, count - i);
+  std::array<uint16_t, kHalfRun> codes;
+  std::array<float, kHalfRun> floats;
+  for (size_t i = 0; i < count; i += kHalfRun) {
+    const size_t size = std::min(kHalfRun, count - i);
     std::memcpy(codes.data(), source + i * sizeof(uint16_t),
                 size * sizeof(uint16_t));
     HalfToFloat(dtype, codes.data(), size, floats.data());
@@ -158,9 +166,9 @@ void ConvertFromHalf(Dtype dtype, const std::byte* source, size_t count,
 
 template <Dtype kHalf, class T>
 size_t ConvertToAnyHalf(const T* elements, size_t count, bool finite_only,
-                        std::byte* out) {
+                        std::byte* out, bool stream) {
   if constexpr (std::is_same_v<T, float>) {
-    return ConvertToHalf<kHalf>(elements, count, finite_only, out);
+    return ConvertToHalf<kHalf>(elements, count, finite_only, out, stream);
   } else {
     return ConvertTo<ToHalf<kHalf>>(elements, count, finite_only, out);
   }
@@ -191,6 +199,12 @@ const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
     if (half && IsAligned(source, sizeof(uint16_t))) {
       HalfToFloat(tensor.dtype, reinterpret_cast<const uint16_t*>(source),
                   count, scratch);
+      return scratch;
+    }
+  }
+  if constexpr (std::is_same_v<T, double>) {
+    if (tensor.dtype == Dtype::kFloat32 && IsAligned(source, sizeof(float))) {
+      FloatToDouble(reinterpret_cast<const float*>(source), count, scratch);
       return scratch;
     }
   }
@@ -270,15 +284,19 @@ size_t WriteElements(std::span<std::byte> destination, Dtype dtype,
                      bool finite_only) {
   std::byte* place = destination.data() + begin * SizeOf(dtype);
   if (static_cast<const void*>(elements) == place) return count;
+  const bool stream = destination.size() >= kStreamedBytes;
   switch (dtype) {
     case Dtype::kFloat32:
+      if constexpr (std::is_same_v<T, double>) {
+        return ConvertToFloat(elements, count, finite_only, place);
+      }
       return ConvertTo<ToFloat32>(elements, count, finite_only, place);
     case Dtype::kFloat16:
       return ConvertToAnyHalf<Dtype::kFloat16>(elements, count, finite_only,
-                                               place);
+                                               place, stream);
     case Dtype::kBfloat16:
       return ConvertToAnyHalf<Dtype::kBfloat16>(elements, count, finite_only,
-                                                place);
+                                                place, stream);
     default:
       return ConvertTo<ToFloat64>(elements, count, finite_only, place);
   }

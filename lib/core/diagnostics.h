@@ -29,7 +29,7 @@ class Diagnostics {
   bool wanted() const { return !blocks_.empty(); }
 
   // Room for the loss's own figures of a block, one each.
-  double* Figures(size_t block) { return &figures_[block * own_]; }
+  double* Figures(size_t block) { return figures_.data() + block * own_; }
 
   // Reads rows x columns predictions, their gradient (null: not computed), and
   // the rows' labels (null: none). Rows whose `active` is 0 do not count; null:

@@ -81,9 +81,9 @@ struct ElementwiseFunctor {
   static constexpr bool IsMax(size_t /*figure*/) { return false; }
 };
 
-// Runs one block. kVaried: with scales, weights and active. kDiagnose: with
-// figures.
-template <bool kVaried, bool kDiagnose, class T, class Functor>
+// Runs one block. Its parts are functions of their own, for the compiler's sake:
+// together, with all of a loss's functors inlined, they took it minutes.
+template <class T, class Functor>
 class ElementwiseEngine {
  public:
   ElementwiseEngine(const Functor& functor, const ElementwiseArgs<T>& args)
@@ -91,21 +91,17 @@ class ElementwiseEngine {
 
   HWY_INLINE ElementwiseSum Run() {
     size_t i = 0;
-    if (!kVaried && !kDiagnose && args_.column == nullptr &&
-        args_.values == nullptr) {
+    if (args_.scales == nullptr && args_.column == nullptr &&
+        args_.values == nullptr && args_.diagnostics == nullptr) {
       i = RunPlain();
     }
-    for (; i + kSumLanes <= args_.count; i += kSumLanes) {
-      RunChunk<true>(i, kSumLanes);
-    }
-    if (i < args_.count) RunChunk<false>(i, args_.count - i);
-    if constexpr (kDiagnose) {
-      for (size_t k = 0; k < Functor::kFigures; ++k) {
-        args_.diagnostics[k] = Functor::IsMax(k)
-                                   ? static_cast<double>(hn::GetLane(
-                                         hn::MaxOfLanes(d_, largest_[k])))
-                                   : figures_[k].Sum();
-      }
+    if (i < args_.count) RunChunks(i);
+    for (size_t k = 0; k < Functor::kFigures; ++k) {
+      if (args_.diagnostics == nullptr) break;
+      args_.diagnostics[k] =
+          Functor::IsMax(k)
+              ? static_cast<double>(hn::GetLane(hn::MaxOfLanes(d_, largest_[k])))
+              : figures_[k].Sum();
     }
     // NaN if one of the numbers added to it was infinite or NaN.
     const double poison = hn::GetLane(hn::SumOfLanes(d_, poison_));
@@ -129,7 +125,7 @@ class ElementwiseEngine {
 
   // The whole chunks of a block without weights, columns, values and figures:
   // the loop that is limited by memory. Returns how far it got.
-  HWY_INLINE size_t RunPlain() {
+  size_t RunPlain() {
     if (args_.gradients[0] == nullptr) return RunPlainOf<false, false>();
     if constexpr (Functor::kStreamsGradient) {
       if (Streams()) return RunPlainOf<true, true>();
@@ -138,7 +134,7 @@ class ElementwiseEngine {
   }
 
   template <bool kGradient, bool kStream>
-  HWY_INLINE size_t RunPlainOf() {
+  HWY_NOINLINE size_t RunPlainOf() {
     // What is missing is read as the same zeros again and again.
     alignas(64) const T zeros[kSumLanes] = {};
     const T* const HWY_RESTRICT predictions = args_.predictions;
@@ -193,16 +189,21 @@ class ElementwiseEngine {
     return end;
   }
 
-  // Sixteen elements (kWhole), or the last `live`, whose missing neighbours are
-  // copies of the first and do not count.
-  template <bool kWhole>
-  HWY_INLINE void RunChunk(size_t i, size_t live) {
-    const size_t count = kWhole ? kSumLanes : live;
+  // Everything else: sixteen elements at a time and then those left, whose
+  // missing neighbours do not count.
+  HWY_NOINLINE void RunChunks(size_t i) {
+    for (; i < args_.count; i += kSumLanes) {
+      RunChunk(i, std::min(args_.count - i, kSumLanes));
+    }
+  }
+
+  HWY_INLINE void RunChunk(size_t i, size_t count) {
     const ChunkOr<T> predictions(args_.predictions, i, count, T{0});
     const ChunkOr<T> targets(args_.targets, i, count, T{0});
     const ChunkOr<T> columns(args_.column, i, count, T{1});
-    const ChunkOr<T> scales(args_.scales, i, count, T{0});
-    const ChunkOr<T> active(args_.active, i, count, T{0});
+    const ChunkOr<T> scales(args_.scales, i, count, args_.scale);
+    const ChunkOr<double> weights(args_.weights, i, count, 1);
+    const ChunkOr<T> active(args_.active, i, count, T{1});
     alignas(64) T slopes[1 + Functor::kExtraSlopes][kSumLanes];
     alignas(64) double values[kSumLanes];
     for (size_t lane = 0; lane < kSumLanes; lane += kWidth) {
@@ -216,37 +217,27 @@ class ElementwiseEngine {
       }
       auto result = functor_(d_, in);
       if (HWY_UNLIKELY(args_.propagate)) Propagate(in, result);
-      const auto select = [&](V v) HWY_ATTR {
-        if constexpr (kVaried) {
-          v = hn::IfThenElseZero(hn::Ne(active.Get(lane), hn::Zero(d_)), v);
-        }
-        if constexpr (!kWhole) {
-          const auto first = hn::FirstN(d_, count - std::min(count, lane));
-          v = hn::IfThenElseZero(first, v);
-        }
-        return v;
-      };
-      const V value = select(result.value);
+      const auto counts = hn::And(hn::FirstN(d_, count - std::min(count, lane)),
+                                  hn::Ne(active.Get(lane), hn::Zero(d_)));
+      const V value = hn::IfThenElseZero(counts, result.value);
       poison_ = hn::Add(poison_, hn::Mul(value, hn::Zero(d_)));
-      AddValues(value, i, lane, count);
-      if (args_.values != nullptr) {
-        ForEachDoubles<T>(value, lane, [&](size_t at, auto part) HWY_ATTR {
-          hn::StoreU(part, ChunkTag<double>(), values + at);
-        });
-      }
+      ForEachDoubles<T>(value, lane, [&](size_t at, auto part) HWY_ATTR {
+        sum_.AddDoubles(hn::Mul(part, weights.Get(at)), at);
+        hn::StoreU(part, ChunkTag<double>(), values + at);
+      });
       if constexpr (Functor::kClips) {
-        clipped_ += static_cast<int64_t>(
-            hn::CountTrue(d_, hn::Ne(select(result.clipped), hn::Zero(d_))));
+        clipped_ += static_cast<int64_t>(hn::CountTrue(
+            d_, hn::And(counts, hn::Ne(result.clipped, hn::Zero(d_)))));
       }
-      if constexpr (kDiagnose) AddFigures(result, select, lane);
-      const V scale = kVaried ? scales.Get(lane) : hn::Set(d_, args_.scale);
+      if constexpr (Functor::kFigures > 0) {
+        if (args_.diagnostics != nullptr) AddFigures(result, counts, lane);
+      }
+      const V scale = scales.Get(lane);
       const auto store = [&](size_t gradient, V slope) HWY_ATTR {
-        T* const out = args_.gradients[gradient];
-        if (out == nullptr) return;
-        const V scaled = select(hn::Mul(slope, scale));
+        if (args_.gradients[gradient] == nullptr) return;
+        const V scaled = hn::IfThenElseZero(counts, hn::Mul(slope, scale));
         poison_ = hn::Add(poison_, hn::Mul(scaled, hn::Zero(d_)));
-        hn::StoreU(scaled, d_,
-                   kWhole ? out + i + lane : slopes[gradient] + lane);
+        hn::StoreU(scaled, d_, slopes[gradient] + lane);
       };
       store(0, result.slope);
       if constexpr (Functor::kExtraSlopes > 0) {
@@ -258,7 +249,6 @@ class ElementwiseEngine {
     if (args_.values != nullptr) {
       std::memcpy(args_.values + i, values, count * sizeof(double));
     }
-    if constexpr (kWhole) return;
     for (size_t k = 0; k <= Functor::kExtraSlopes; ++k) {
       if (args_.gradients[k] == nullptr) continue;
       std::memcpy(args_.gradients[k] + i, slopes[k], count * sizeof(T));
@@ -283,21 +273,10 @@ class ElementwiseEngine {
     }
   }
 
-  HWY_INLINE void AddValues(V values, size_t i, size_t lane, size_t count) {
-    if constexpr (kVaried) {
-      const Chunk<double> weights(args_.weights + i, count, 0);
-      ForEachDoubles<T>(values, lane, [&](size_t at, auto part) HWY_ATTR {
-        sum_.AddDoubles(hn::Mul(part, weights.Get(at)), at);
-      });
-    } else {
-      sum_.template Add<T>(values, lane);
-    }
-  }
-
-  template <class Result, class Select>
-  HWY_INLINE void AddFigures(const Result& result, Select select, size_t lane) {
+  HWY_INLINE void AddFigures(const FullResult<V>& result, hn::Mask<D> counts,
+                             size_t lane) {
     for (size_t k = 0; k < Functor::kFigures; ++k) {
-      const V figure = select(result.figures[k]);
+      const V figure = hn::IfThenElseZero(counts, result.figures[k]);
       if (Functor::IsMax(k)) {
         largest_[k] = hn::Max(largest_[k], figure);
       } else {
@@ -307,33 +286,21 @@ class ElementwiseEngine {
   }
 
   static constexpr size_t kWidth = hn::MaxLanes(D());
-  static constexpr size_t kRoom = kDiagnose ? Functor::kFigures : 0;
   const D d_;
   const Functor& functor_;
   const ElementwiseArgs<T>& args_;
   LaneAccumulator sum_;
   V poison_ = hn::Zero(D());
   int64_t clipped_ = 0;
-  LaneAccumulator figures_[kRoom + 1];
+  LaneAccumulator figures_[Functor::kFigures + 1];
   // Figures of which the largest is wanted are never negative.
-  V largest_[kRoom + 1] = {};
+  V largest_[Functor::kFigures + 1] = {};
 };
 
 template <class T, class Functor>
 HWY_INLINE ElementwiseSum RunElementwise(const Functor& functor,
                                          const ElementwiseArgs<T>& args) {
-  if constexpr (Functor::kFigures > 0) {
-    if (args.diagnostics != nullptr && args.scales != nullptr) {
-      return ElementwiseEngine<true, true, T, Functor>(functor, args).Run();
-    }
-    if (args.diagnostics != nullptr) {
-      return ElementwiseEngine<false, true, T, Functor>(functor, args).Run();
-    }
-  }
-  if (args.scales != nullptr) {
-    return ElementwiseEngine<true, false, T, Functor>(functor, args).Run();
-  }
-  return ElementwiseEngine<false, false, T, Functor>(functor, args).Run();
+  return ElementwiseEngine<T, Functor>(functor, args).Run();
 }
 
 }  // namespace HWY_NAMESPACE

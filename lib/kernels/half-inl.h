@@ -1,6 +1,6 @@
 // float16 and bfloat16 to float and back, to nearest even, with the same bits
-// on every target. Highway 1.0.3 truncates to bfloat16 and its scalar float16
-// is wrong; its vector float16 is the processor's and IEEE.
+// on every target. Highway 1.0.3 truncates to bfloat16, and its float16 is
+// wrong where it is not the processor's.
 
 #if defined(LOSSD_LIB_KERNELS_HALF_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LOSSD_LIB_KERNELS_HALF_INL_H_
@@ -10,10 +10,13 @@
 #endif
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "lib/core/dtype.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lossd {
@@ -53,7 +56,21 @@ HWY_INLINE hn::Vec<NarrowBits> Bfloat16OfFloats(hn::Vec<WideFloats> v) {
       hn::IfThenElse(nan, hn::Or(upper, hn::Set(du, 0x40)), rounded));
 }
 
-// By integers and one exact product, so also where there is no F16C.
+#if HWY_TARGET <= HWY_AVX2  // The better targets have smaller numbers.
+
+using Float16s = hn::Rebind<hwy::float16_t, WideFloats>;
+
+HWY_INLINE hn::Vec<WideFloats> FloatsOfFloat16(hn::Vec<NarrowBits> bits) {
+  return hn::PromoteTo(WideFloats(), hn::BitCast(Float16s(), bits));
+}
+
+HWY_INLINE hn::Vec<NarrowBits> Float16OfFloats(hn::Vec<WideFloats> v) {
+  return hn::BitCast(NarrowBits(), hn::DemoteTo(Float16s(), v));
+}
+
+#else  // By integers and one exact product, with the processor's results.
+
+// NaN becomes quiet.
 HWY_INLINE hn::Vec<WideFloats> FloatsOfFloat16(hn::Vec<NarrowBits> bits) {
   const WideBits du;
   const WideFloats df;
@@ -65,8 +82,10 @@ HWY_INLINE hn::Vec<WideFloats> FloatsOfFloat16(hn::Vec<NarrowBits> bits) {
   const auto finite = hn::BitCast(du, hn::Mul(scaled, hn::Set(df, 0x1p112f)));
   const auto special = hn::Gt(hn::BitCast(hn::RebindToSigned<WideBits>(), size),
                               hn::Set(hn::RebindToSigned<WideBits>(), 0x7BFF));
+  const auto quiet = hn::IfThenElseZero(hn::Gt(size, hn::Set(du, 0x7C00)),
+                                        hn::Set(du, 0x400000));
   const auto infinite =
-      hn::Or(hn::ShiftLeft<13>(size), hn::Set(du, 0x7F800000));
+      hn::Or(quiet, hn::Or(hn::ShiftLeft<13>(size), hn::Set(du, 0x7F800000)));
   return hn::BitCast(
       df, hn::Or(sign, hn::IfThenElse(hn::RebindMask(du, special), infinite,
                                       finite)));
@@ -106,6 +125,8 @@ HWY_INLINE hn::Vec<NarrowBits> Float16OfFloats(hn::Vec<WideFloats> v) {
   return LowHalves(hn::Or(sign, result));
 }
 
+#endif  // HWY_TARGET <= HWY_AVX2
+
 // Calls convert(from, to) for whole vectors, the last through a buffer.
 template <class From, class To, class Convert>
 HWY_INLINE void ConvertAll(const From* from, size_t count, To* to,
@@ -115,40 +136,54 @@ HWY_INLINE void ConvertAll(const From* from, size_t count, To* to,
   for (; i + kWidth <= count; i += kWidth) convert(from + i, to + i);
   if (i == count) return;
   From last[kWidth] = {};
-  To converted[kWidth];
+  alignas(64) To converted[kWidth];
   std::copy_n(from + i, count - i, last);
   convert(last, converted);
   std::copy_n(converted, count - i, to + i);
 }
 
-HWY_INLINE void ConvertBfloat16ToFloat(const uint16_t* from, size_t count,
-                                       float* to) {
+template <Dtype kHalf>
+HWY_INLINE void ConvertToFloat(const uint16_t* from, size_t count, float* to) {
   ConvertAll(from, count, to, [](const uint16_t* in, float* out) HWY_ATTR {
-    hn::StoreU(FloatsOfBfloat16(hn::LoadU(NarrowBits(), in)), WideFloats(),
-               out);
+    const auto codes = hn::LoadU(NarrowBits(), in);
+    hn::StoreU(kHalf == Dtype::kBfloat16 ? FloatsOfBfloat16(codes)
+                                         : FloatsOfFloat16(codes),
+               WideFloats(), out);
   });
 }
 
-HWY_INLINE void ConvertFloatToBfloat16(const float* from, size_t count,
-                                       uint16_t* to) {
+// kStream: past the caches, to an address aligned to 64.
+template <Dtype kHalf, bool kStream>
+HWY_INLINE void ConvertToHalf(const float* from, size_t count, uint16_t* to) {
   ConvertAll(from, count, to, [](const float* in, uint16_t* out) HWY_ATTR {
-    hn::StoreU(Bfloat16OfFloats(hn::LoadU(WideFloats(), in)), NarrowBits(),
-               out);
+    const auto floats = hn::LoadU(WideFloats(), in);
+    const auto codes = kHalf == Dtype::kBfloat16 ? Bfloat16OfFloats(floats)
+                                                 : Float16OfFloats(floats);
+    if constexpr (kStream) {
+      hn::Stream(codes, NarrowBits(), out);
+    } else {
+      hn::StoreU(codes, NarrowBits(), out);
+    }
   });
+  if constexpr (kStream) hwy::FlushStream();
 }
 
-HWY_INLINE void ConvertFloat16ToFloat(const uint16_t* from, size_t count,
-                                      float* to) {
-  ConvertAll(from, count, to, [](const uint16_t* in, float* out) HWY_ATTR {
-    hn::StoreU(FloatsOfFloat16(hn::LoadU(NarrowBits(), in)), WideFloats(), out);
-  });
-}
-
-HWY_INLINE void ConvertFloatToFloat16(const float* from, size_t count,
-                                      uint16_t* to) {
-  ConvertAll(from, count, to, [](const float* in, uint16_t* out) HWY_ATTR {
-    hn::StoreU(Float16OfFloats(hn::LoadU(WideFloats(), in)), NarrowBits(), out);
-  });
+// Whether all are smaller than the number with these bits; NaN is not.
+HWY_INLINE bool AllBelow(const float* from, size_t count, uint32_t limit) {
+  const hn::RebindToSigned<WideBits> di;
+  constexpr size_t kWidth = hn::MaxLanes(WideBits());
+  const auto size = hn::Set(di, 0x7FFFFFFF);
+  auto largest = hn::Zero(di);
+  size_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    const auto bits = hn::BitCast(di, hn::LoadU(WideFloats(), from + i));
+    largest = hn::Max(largest, hn::And(bits, size));
+  }
+  auto bits = hn::GetLane(hn::MaxOfLanes(di, largest));
+  for (; i < count; ++i) {
+    bits = std::max(bits, std::bit_cast<int32_t>(from[i]) & 0x7FFFFFFF);
+  }
+  return bits < static_cast<int32_t>(limit);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -1,5 +1,7 @@
 #include "lib/kernels/half.h"
 
+#include <algorithm>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/kernels/half.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -14,18 +16,36 @@ namespace {
 
 void ToFloat(Dtype half, const uint16_t* codes, size_t count, float* to) {
   if (half == Dtype::kBfloat16) {
-    ConvertBfloat16ToFloat(codes, count, to);
+    ConvertToFloat<Dtype::kBfloat16>(codes, count, to);
   } else {
-    ConvertFloat16ToFloat(codes, count, to);
+    ConvertToFloat<Dtype::kFloat16>(codes, count, to);
   }
 }
 
-void ToHalf(Dtype half, const float* from, size_t count, uint16_t* codes) {
+template <bool kStream>
+void ToHalfAs(Dtype half, const float* from, size_t count, uint16_t* codes) {
   if (half == Dtype::kBfloat16) {
-    ConvertFloatToBfloat16(from, count, codes);
+    ConvertToHalf<Dtype::kBfloat16, kStream>(from, count, codes);
   } else {
-    ConvertFloatToFloat16(from, count, codes);
+    ConvertToHalf<Dtype::kFloat16, kStream>(from, count, codes);
   }
+}
+
+void ToHalf(Dtype half, const float* from, size_t count, uint16_t* codes,
+            bool stream) {
+  if (stream) {
+    const size_t beyond = reinterpret_cast<uintptr_t>(codes) % 64;
+    const size_t head = std::min(count, (64 - beyond) % 64 / sizeof(uint16_t));
+    ToHalfAs<true>(half, from + head, count - head, codes + head);
+    count = head;
+  }
+  ToHalfAs<false>(half, from, count, codes);
+}
+
+bool Fits(Dtype half, const float* from, size_t count) {
+  // Half way between the largest number and what would be the next.
+  return half == Dtype::kBfloat16 ? AllBelow(from, count, 0x7F7F8000)
+                                  : AllBelow(from, count, 0x477FF000);
 }
 
 }  // namespace
@@ -39,6 +59,7 @@ namespace {
 
 HWY_EXPORT(ToFloat);
 HWY_EXPORT(ToHalf);
+HWY_EXPORT(Fits);
 
 }  // namespace
 
@@ -46,8 +67,13 @@ void HalfToFloat(Dtype half, const uint16_t* codes, size_t count, float* to) {
   HWY_DYNAMIC_DISPATCH(ToFloat)(half, codes, count, to);
 }
 
-void FloatToHalf(Dtype half, const float* from, size_t count, uint16_t* codes) {
-  HWY_DYNAMIC_DISPATCH(ToHalf)(half, from, count, codes);
+void FloatToHalf(Dtype half, const float* from, size_t count, uint16_t* codes,
+                 bool stream) {
+  HWY_DYNAMIC_DISPATCH(ToHalf)(half, from, count, codes, stream);
+}
+
+bool FitsHalf(Dtype half, const float* from, size_t count) {
+  return HWY_DYNAMIC_DISPATCH(Fits)(half, from, count);
 }
 
 }  // namespace lossd

@@ -143,8 +143,10 @@ TEST_F(CatalogTest, OptionsAreTheFieldsOfTheMessage) {
 
 // What a row of the case may be called, told from how the library computes it.
 std::set<std::string> RowLossesOf(const LossCase& loss_case) {
-  const LossKernel kernel = AllLosses::Find(loss_case.params)
-                                .kernel(loss_case.params, Semantics::kStrict);
+  LossParams params = loss_case.params;
+  AllLosses::Resolve(Semantics::kStrict, &params);
+  const LossKernel kernel =
+      AllLosses::Find(params).kernel(params, Semantics::kStrict);
   switch (kernel.traits.layout) {
     case RowLayout::kElements:
       return {"element"};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "lib/kernels/loss_kernel.h"
 #include "tests/support/half.h"
 #include "tests/support/random.h"
 
@@ -124,7 +125,8 @@ TEST_P(HalfTypeTest, WritingRoundsAnyNumber) {
   Random random(1);
   std::vector<float> floats;
   std::vector<double> doubles;
-  for (int i = 0; i < 300000; ++i) {
+  // Enough for results to be written past the caches.
+  for (size_t i = 0; i < kStreamedBytes / sizeof(uint16_t) + 7; ++i) {
     doubles.push_back(random.Sign() * random.LogUniform(1e-45, 1e39));
     floats.push_back(
         static_cast<float>(random.Sign() * random.LogUniform(1e-44, 3e38)));
@@ -156,6 +158,61 @@ TEST_P(HalfTypeTest, WritingOnlyFiniteNumbers) {
                           0, numbers.data(), numbers.size(), true),
             1);
   EXPECT_EQ(codes, (std::array<uint16_t, 3>{1, 2, 3}));
+}
+
+// Wherever it stands among others that fit: in a vector or behind the last.
+template <class T>
+void ExpectOnlyFiniteWritten(Dtype dtype, T fits, T too_large) {
+  constexpr size_t kCount = 37;
+  for (const T beyond :
+       {too_large, -too_large, std::numeric_limits<T>::infinity(),
+        std::numeric_limits<T>::quiet_NaN()}) {
+    for (size_t bad = 0; bad <= kCount; ++bad) {
+      std::vector<T> numbers(kCount, fits);
+      if (bad < kCount) numbers[bad] = beyond;
+      std::vector<std::byte> out(kCount * SizeOf(dtype));
+      const std::vector<std::byte> before = out;
+      ASSERT_EQ(
+          WriteElements(std::span(out), dtype, 0, numbers.data(), kCount, true),
+          bad);
+      ASSERT_EQ(out == before, bad < kCount) << bad;
+    }
+  }
+}
+
+TEST_P(HalfTypeTest, LimitsOfWhatIsFinite) {
+  const double middle = GetParam() == Dtype::kFloat16 ? 65520 : 0x1.ffp127;
+  const auto narrow = static_cast<float>(middle);
+  ExpectOnlyFiniteWritten(GetParam(), std::nextafter(narrow, 0.0f), narrow);
+  ExpectOnlyFiniteWritten(GetParam(), std::nextafter(middle, 0.0), middle);
+}
+
+TEST(FloatTypeTest, LimitsOfWhatIsFinite) {
+  const double middle = 0x1.ffffffp127;
+  ExpectOnlyFiniteWritten(Dtype::kFloat32, std::nextafter(middle, 0.0), middle);
+}
+
+// Aligned or not, in vectors and behind the last.
+TEST(FloatTypeTest, DoublesAreRoundedAndFloatsReadExactly) {
+  Random random(2);
+  for (size_t count = 0; count <= 37; ++count) {
+    std::vector<double> numbers(count);
+    for (double& number : numbers) {
+      number = random.Sign() * random.LogUniform(1e-45, 1e39);
+    }
+    for (const size_t shift : {0u, 1u}) {
+      std::vector<std::byte> bytes(count * sizeof(float) + shift + 1);
+      const auto out = std::span(bytes).subspan(shift, count * sizeof(float));
+      WriteElements(out, Dtype::kFloat32, 0, numbers.data(), count, false);
+      EXPECT_EQ(bytes.back(), std::byte{0});
+      std::vector<double> scratch(count);
+      const double* const back = ReadElements<double>(
+          {Dtype::kFloat32, {}, out}, 0, count, scratch.data());
+      for (size_t i = 0; i < count; ++i) {
+        ASSERT_EQ(back[i], static_cast<float>(numbers[i])) << count;
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, HalfTypeTest,

@@ -123,6 +123,7 @@ void AddNll(std::vector<LossCase>& cases) {
     LossCase added{
         .name = std::move(name), .params = params, .sample = std::move(sample)};
     added.reference = [](const RowInputs& row) -> ReferenceRow {
+      if (row.label == kIgnored) return {};
       const auto label = static_cast<size_t>(row.label);
       const Number weight = row.column.empty() ? 1 : row.column[label];
       const Number loss = -weight * row.predictions[label];
