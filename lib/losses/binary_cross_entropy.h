@@ -26,7 +26,8 @@ namespace lossd {
 //            Terms with factor 0 are 0 in value and slope.
 // Semantics  kPytorch, probabilities: logarithms are at least -100, the slope's
 //            denominator q (1 - q) at least 1e-12. kKeras, probabilities: they
-//            are kept in [epsilon, 1 - epsilon], with slope 0 beyond.
+//            are kept in [epsilon, 1 - epsilon], with slope 0 beyond. Logits
+//            are never clipped.
 // Diagnostics accuracy (q > 1/2 where target > 1/2), mean_target_probability,
 //            saturated_fraction (q is 0 or 1 in float32).
 // Kinks      none.

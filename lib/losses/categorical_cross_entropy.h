@@ -24,18 +24,21 @@ namespace lossd {
 //            impossible; probabilities in [0, 1] whose rows sum to 1 within
 //            1e-4 (half types: 1e-2). Target mass on an impossible class is
 //            refused: the loss is infinite. Terms with tau_k = 0 are 0.
-// Top-k      with the extra input target_indices [rows, K], targets [rows, K]
-// are
-//            the weights of these classes, finite and >= 0: those of a class
-//            twice named add up, a weight of 0 is padding. t is then 0
-//            elsewhere (kDrop), or divided by its sum (kRenormalize), or the
-//            classes without weight share 1 - sum t (kUniformTail).
+// Inputs     class_weights [C], finite, >= 0, not all 0; target_indices.
+// Top-k      with the extra input target_indices [rows, K], int32 or int64,
+//            targets [rows, K] are the weights of these classes, finite and
+//            >= 0: those of a class twice named add up, a weight of 0 is
+//            padding. t is then 0 elsewhere (kDrop), or divided by its sum
+//            (kRenormalize), or the classes without weight share 1 - sum t
+//            where that is > 0 (kUniformTail).
 // Options    of logits, before all else: x becomes softcap tanh(x / softcap),
 //            then x / temperature; both computed in float64.
-// Semantics  see kernels/cross_entropy.h; kKeras weighs a row by the class
-//            weight of its target instead of each class's term.
+// Semantics  probabilities: see kernels/cross_entropy.h; logits are never
+//            clipped. kKeras weighs a row by the class weight of its target,
+//            sum c_k t_k, instead of each class's term.
 // Diagnostics accuracy, and with logits entropy (of the softmax), perplexity
 //            (e^ the mean of sum t_k (lse(x) - x_k)), mean_target_probability.
+// Kinks      none.
 // Convention torch.nn.CrossEntropyLoss with probability targets,
 //            keras.losses.CategoricalCrossentropy.
 // Accuracy   see kernels/cross_entropy.h.

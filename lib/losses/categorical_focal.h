@@ -21,13 +21,13 @@ namespace lossd {
 // Row        sum over the last axis.
 // Domain     as categorical_cross_entropy.h: targets in [0, 1], used as given;
 //            logits finite or -inf; probabilities in [0, 1] whose rows sum to 1
-//            within 1e-4; no target mass on an impossible class. Terms with
-//            y_k = 0 are 0.
-// Semantics  kKeras: alpha is 0.25 unless set, prediction_kind kProbabilities;
-//            q, also of logits, is clipped to [1e-7, 1 - 1e-7], with v_k = 0
-//            beyond. kPytorch: probabilities as given (q = r, d/dr_j = v_j /
-//            q_j), logarithms at least -100, the q that v_j is divided by at
-//            least 1e-12.
+//            within 1e-4 (half types: 1e-2); no target mass on an impossible
+//            class. Terms with y_k = 0 are 0.
+// Semantics  kKeras: alpha is 0.25 and prediction_kind kProbabilities unless
+//            set; q, also of logits, is clipped to [1e-7, 1 - 1e-7], with
+//            v_k = 0 beyond. kPytorch: probabilities as given (q = r, d/dr_j =
+//            v_j / q_j), logarithms at least -100, the q that v_j is divided
+//            by at least 1e-12; logits are not clipped.
 // Diagnostics accuracy.
 // Kinks      none.
 // Convention keras.losses.CategoricalFocalCrossentropy; PyTorch has none.

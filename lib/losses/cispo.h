@@ -11,8 +11,8 @@ namespace lossd {
 // Policy gradient whose weights, the ratios, are clipped and taken as
 // constants.
 //
-//   c = clamp(exp(l - old), clip_low, clip_high),  value = -c A l,  slope = -c
-//   A
+//   c     = clamp(exp(l - old), clip_low, clip_high)
+//   value = -c A l,  slope = -c A
 //
 // The slope is not the derivative of the value: c has none.
 //
@@ -23,10 +23,9 @@ namespace lossd {
 //            kLogits the last axis, targets are the tokens that were taken.
 //            Extra inputs old_log_probabilities and advantages A, one a row.
 // Domain     as importance_sampling.h: the ratio must be finite also where it
-// is
-//            clipped.
-// Diagnostics ratio_max and ratio_mean: of the ratios; clipped_fraction: tokens
-//            whose ratio is outside the bounds.
+//            is clipped.
+// Diagnostics ratio_max and ratio_mean: of the ratios; clipped_fraction: share
+//            of tokens whose ratio is outside the bounds, whatever their A.
 // Kinks      none.
 // Convention tinker's cispo, whose sum is the reduction kSum; bounds are of the
 //            ratio itself, not distances from 1. The same under all semantics.

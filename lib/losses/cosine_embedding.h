@@ -16,12 +16,13 @@ namespace lossd {
 //   d/do is the same with p and o exchanged.
 //
 // Row        joint over the last axis; one target y a row.
+// Inputs     other_predictions, as predictions; has a gradient.
 // Domain     predictions and other_predictions finite, y is -1 or +1. The
 //            squares of the lengths are at least 1e-12; a vector 0 has the
 //            gradient 0.
-// Semantics  kPytorch, kKeras: as PyTorch, which adds 1e-12 to the squares of
-//            the lengths instead, so that a vector 0 has a gradient of up to
-//            1e6; other targets than -1 and +1 have loss 0.
+// Semantics  kPytorch, kKeras: as PyTorch, which adds 1e-12 (as a float32) to
+//            the squares of the lengths instead, so that a vector 0 has a
+//            gradient of up to 1e6; other targets than -1 and +1 have loss 0.
 // Kinks      c = margin: the slope of c > margin, the active side.
 // Convention torch.nn.CosineEmbeddingLoss.
 // Accuracy   as cosine.h.

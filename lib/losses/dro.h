@@ -23,7 +23,8 @@ namespace lossd {
 //            Extra inputs old_log_probabilities and advantages A, one a row.
 // Domain     finite numbers; logits as in categorical_cross_entropy.h, the
 //            token's own finite.
-// Diagnostics ratio_max and ratio_mean: of e^d, which may be infinite.
+// Diagnostics ratio_max and ratio_mean: of e^d, which may be infinite where
+//            value and slope are finite.
 // Kinks      none.
 // Convention tinker's dro, whose sum is the reduction kSum. The same under all
 //            semantics.

@@ -31,22 +31,23 @@ namespace lossd {
 // Domain     targets in [0, 1]; logits finite; probabilities in [0, 1], where 0
 //            with y > 0 and 1 with y < 1 are refused: the loss is infinite.
 //            Terms with factor 0 are 0 in value and slope.
-// Semantics  kPytorch: alpha is 0.25 unless set, as torchvision has it. kKeras:
-//            b is that of q kept in [1e-7, 1 - 1e-7] (of logits too, which
-//            Keras turns into probabilities first), with no slope of b beyond.
+// Semantics  kPytorch: alpha is 0.25 unless set, as torchvision has it; nothing
+//            is clipped. kKeras: b is that of q kept in [1e-7, 1 - 1e-7] (of
+//            logits too, which Keras turns into probabilities first), with no
+//            slope of b beyond; u is not clipped, and its slope stays.
 // Diagnostics accuracy (q > 1/2 where target > 1/2), mean_target_probability,
 //            saturated_fraction (q is 0 or 1 in float32).
 // Kinks      none.
 // Convention torchvision.ops.sigmoid_focal_loss,
 //            keras.losses.BinaryFocalCrossentropy, whose
 //            apply_class_balancing is alpha being set.
-// Accuracy   float32: value within 4 (1 + gamma) ulp, slope within 4 (2 +
-// gamma)
-//            ulp of its larger term, where neither is below 2^-126: u^gamma
-//            multiplies the errors of the sigmoid. Measured for gamma 2: 10.3
-//            and 12.6 ulp, for gamma 4: 15.1 and 15.5. A gamma that is no
-//            integer from 0 to 4, and kKeras, are always computed in float64:
-//            the power of a float32 logarithm would lose gamma |log u| ulp.
+// Accuracy   float32: value within 4 (1 + gamma) ulp, slope within
+//            4 (2 + gamma) ulp of its larger term, where neither is below
+//            2^-126: u^gamma multiplies the errors of the sigmoid. Measured
+//            for gamma 2: 10.3 and 12.6 ulp, for gamma 4: 15.1 and 15.5. A
+//            gamma that is no integer from 0 to 4, and kKeras, are always
+//            computed in float64: the power of a float32 logarithm would lose
+//            gamma |log u| ulp.
 // Source     Lin et al. (2017), "Focal Loss for Dense Object Detection".
 struct FocalParams {
   // kLogits or kProbabilities; kUnspecified is refused, but for kKeras, which

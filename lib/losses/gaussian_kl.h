@@ -17,9 +17,10 @@ namespace lossd {
 // e^w - 1 - w is computed as w^2 / 2 + w^3 / 6 + ... where w is small, so that
 // both terms of a value are >= 0 and neither loses digits near the prior.
 //
-// Row        sum over the last axis.
-// Domain     finite numbers; e^w finite. The prior's mean and log-variance are
-//            0 where not given.
+// Row        sum over the last axis, in every semantics.
+// Inputs     log_variance, required, has a gradient; prior_mean and
+//            prior_log_variance, 0 where not given. As predictions.
+// Domain     finite numbers; e^w finite.
 // Kinks      none.
 // Convention torch.distributions.kl_divergence of two Normals, summed over the
 //            last axis. The same under all semantics.

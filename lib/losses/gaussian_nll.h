@@ -23,7 +23,9 @@ namespace lossd {
 // is pushed up.
 //
 // Row        mean over the last axis.
-// Domain     finite numbers; variance >= 0. Exactly one of the two inputs.
+// Inputs     variance or log_variance, exactly one of them, as predictions; has
+//            a gradient.
+// Domain     finite numbers; variance >= 0.
 // Kinks      variance = epsilon.
 // Convention torch.nn.GaussianNLLLoss, which has no log_variance. Keras has
 //            none.

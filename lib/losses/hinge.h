@@ -14,6 +14,8 @@ namespace lossd {
 // Row        mean over the last axis.
 // Domain     predictions finite; y is -1 or +1, with kZeroOne targets are 0 or
 //            1 and y = 2 target - 1.
+// Semantics  kKeras: a target 0 is read as -1 with kPlusMinusOne too.
+// Diagnostics accuracy (prediction has the sign of y).
 // Kinks      m = 0: slope -y, the active side.
 // Convention keras.losses.Hinge on TensorFlow, which however guesses the
 //            encoding from the batch. PyTorch has no hinge loss of this kind.

@@ -27,7 +27,7 @@ namespace lossd {
 //            kernels/teacher_divergence.h; a class's term is >= 0 and keeps its
 //            digits where both agree, up to 1 / min(beta, 1 - beta) roundings.
 // Source     Agarwal et al. (2023), "On-Policy Distillation of Language
-// Models".
+//            Models".
 struct JensenShannonDivergenceParams {
   // Share of the teacher. In (0, 1).
   double beta = 0.5;

@@ -22,7 +22,9 @@ namespace lossd {
 //            Predictions as in categorical_cross_entropy.h. Terms with t_k = 0
 //            are 0.
 // Semantics  kPytorch: the reduction MEAN divides by elements. Probabilities:
-//            see kernels/cross_entropy.h.
+//            see kernels/cross_entropy.h; they are not divided by their sum.
+//            Logits are never clipped.
+// Kinks      none.
 // Convention torch.nn.KLDivLoss (batchmean for matrices),
 //            keras.losses.KLDivergence.
 // Accuracy   computed in float64 for every dtype: near 0 the terms cancel.

@@ -15,6 +15,7 @@ namespace lossd {
 // Row        mean over the last axis.
 // Inputs     other_predictions, as predictions; has a gradient.
 // Domain     predictions and other_predictions finite, y is -1 or +1.
+// Semantics  not kStrict: a y that is neither is computed with.
 // Kinks      z = 0: the active side. Equal scores with margin 0 are there.
 // Convention torch.nn.MarginRankingLoss.
 // Accuracy   float32: value within 2 ulp, also where the difference nearly is

@@ -17,7 +17,9 @@ namespace lossd {
 //
 // Row        mean over the last axis.
 // Domain     numbers > -1, finite.
-// Kinks      none.
+// Semantics  kKeras: predictions and targets below epsilon count as epsilon;
+//            the slope of such a prediction is 0.
+// Kinks      none; kKeras: prediction = epsilon, with its full slope.
 // Convention keras.losses.MeanSquaredLogarithmicError wherever both numbers are
 //            at least 1e-7 (Keras clips below).
 // Accuracy   float32: value within 8 ulp, slope within 6 ulp.

@@ -21,8 +21,8 @@ namespace lossd {
 // Domain     predictions finite; labels int32 or int64 in [0, C). With one
 //            class the loss is 0.
 // Semantics  kPytorch: class weights do not enter the divisor of the default
-//            reduction, unlike that of cross-entropy. NaN scores make their
-//            row NaN, where PyTorch leaves them out.
+//            reduction, which is MEAN, unlike that of cross-entropy. NaN
+//            scores make their row NaN, where PyTorch leaves them out.
 // Diagnostics accuracy (the first largest prediction is the label's).
 // Kinks      z_k = 0 with p = 1: slope 0, as in PyTorch.
 // Convention torch.nn.MultiMarginLoss.

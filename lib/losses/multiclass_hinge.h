@@ -10,8 +10,8 @@ namespace lossd {
 // Multi-class hinge loss of Crammer and Singer, of class labels y.
 //
 //   z     = 1 + max over k != y of x_k - x_y,  value = max(0, z)
-//   slope = 1 / n for the n others with the largest score, -1 for y;  0 where
-//           z < 0
+//   slope = 1 / n for each of the n others that have the largest score, -1 for
+//           y;  0 where z < 0
 //
 // The same as max over k of (x_k + [k != y]) - x_y.
 //

@@ -19,6 +19,7 @@ namespace lossd {
 // for bit.
 //
 // Row        sum over the last axis.
+// Inputs     class_weights [C], finite, >= 0, not all 0.
 // Domain     labels int32 or int64 in [0, C), or ignore_index;
 //            log-probabilities finite or -inf, but not that of the label.
 // Semantics  kPytorch: ignore_index is -100 unless set, and class_weights make

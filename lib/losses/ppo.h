@@ -13,8 +13,8 @@ namespace lossd {
 //
 //   rho   = exp(l - old)
 //   value = -min(rho A, clamp(rho, clip_low, clip_high) A)
-//   slope = -rho A  if A >= 0 and rho <= clip_high, or A < 0 and rho >=
-//   clip_low
+//   slope = -rho A  if A >= 0 and rho <= clip_high,
+//                   or A < 0 and rho >= clip_low
 //         = 0       otherwise
 //
 // l is the log-probability of the token y that was taken: the prediction or,
@@ -25,11 +25,11 @@ namespace lossd {
 //            Extra inputs old_log_probabilities and advantages A, one a row.
 // Domain     as importance_sampling.h: rho must be finite also where it is
 //            clipped.
-// Diagnostics ratio_max and ratio_mean: of rho; clipped_fraction: tokens whose
-//            slope is 0 although A is not.
+// Diagnostics ratio_max and ratio_mean: of rho; clipped_fraction: share of
+//            tokens whose slope a bound stops: A > 0 and rho > clip_high, or
+//            A < 0 and rho < clip_low.
 // Kinks      rho = clip_high with A > 0, rho = clip_low with A < 0: the slope
-// of
-//            the inner side, -rho A.
+//            of the inner side, -rho A.
 // Convention tinker's ppo, whose sum is the reduction kSum; bounds are of rho
 //            itself, not distances from 1. The same under all semantics.
 // Accuracy   float32: as importance_sampling.h.

@@ -21,9 +21,10 @@ namespace lossd {
 // Kinks      d = 0.
 // Convention sklearn.metrics.mean_pinball_loss. At tau = 1/2 it is half of
 //            mean_absolute_error.
-// Accuracy   float32: value within 2 ulp, slope within 2 ulp. quantiles that a
-//            float would round are computed with in float64: 1 - tau would
-//            lose their digits.
+// Accuracy   float32: value within 2 ulp, slope within 2 ulp. A single one of
+//            quantiles that a float would round makes the computation float64:
+//            1 - tau would lose its digits. Of the option both tau and 1 - tau
+//            are rounded, and float32 does.
 // Source     Koenker and Bassett (1978), "Regression Quantiles".
 struct QuantileParams {
   // Share of the targets that are to lie below the prediction. In (0, 1).

@@ -1,4 +1,24 @@
 // Every loss of the library, in one list.
+//
+// The losses' headers state what is their own. What holds for all of them,
+// unless such a header says otherwise:
+//
+// Shapes     predictions [..., D], or C where the last axis is classes (then of
+//            rank 2 at least, as for losses of vectors); targets the same, or
+//            [...] where they are labels or one number a row. What a row is,
+//            "Row" says; with kPytorch, for losses whose row is a mean, an
+//            element.
+// Dtypes     predictions and extra inputs float32, float64, float16 or
+//            bfloat16; targets besides int32, int64 or bool; labels int32 or
+//            int64. The computation is float64 where an operand is, or where
+//            float32 cannot hold an option or factor, else float32; sums, row
+//            losses and the loss are always float64.
+// Errors     INVALID_ARGUMENT with a FieldViolation (core/violation.h): options
+//            out of range, shapes, dtypes, labels that are no class; with
+//            kStrict also what is outside "Domain" and results that are not
+//            finite. Other semantics compute with such numbers.
+// Threads    Validate, Resolve and Kernel are functions of their arguments; any
+//            number of threads may run a kernel, which keeps no state.
 
 #ifndef LOSSD_LIB_LOSSES_REGISTRY_H_
 #define LOSSD_LIB_LOSSES_REGISTRY_H_

@@ -9,12 +9,14 @@ namespace lossd {
 
 // Soft margin loss: the logistic loss of labels -1 and +1.
 //
-//   value = log(1 + e^(-y * prediction)),  slope = -y / (1 + e^(y *
-//   prediction))
+//   value = log(1 + e^(-y * prediction))
+//   slope = -y / (1 + e^(y * prediction))
 //
 // Row        mean over the last axis.
 // Domain     predictions finite; y is -1 or +1, with kZeroOne targets are 0 or
 //            1 and y = 2 target - 1.
+// Semantics  not kStrict: a y that is neither is computed with; 0 is never read
+//            as -1.
 // Diagnostics accuracy (prediction has the sign of y).
 // Kinks      none.
 // Convention torch.nn.SoftMarginLoss, which overflows from about 88 on in

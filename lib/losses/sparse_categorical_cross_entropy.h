@@ -11,28 +11,31 @@
 
 namespace lossd {
 
+// What PyTorch ignores unless told otherwise.
+inline constexpr int64_t kPytorchIgnoreIndex = -100;
+
 // Categorical cross-entropy of class labels.
 //
 // The loss of categorical_cross_entropy.h with t the one-hot row of the label,
 // bit for bit.
 //
 // Row        sum over the last axis.
+// Inputs     class_weights [C], finite, >= 0, not all 0.
 // Domain     labels int32 or int64 in [0, C), or ignore_index; predictions as
 //            there.
+// Semantics  kPytorch: ignore_index is -100 unless set, and class_weights make
+//            the default reduction WEIGHTED_MEAN. Else as there.
+// Diagnostics as there.
+// Kinks      none.
 // Convention torch.nn.CrossEntropyLoss with class indices (which ignores -100
 //            by default), keras.losses.SparseCategoricalCrossentropy.
 // Accuracy   see kernels/cross_entropy.h.
 // Source     as there.
-// Semantics  kPytorch: ignore_index is -100 unless set. Else as there.
-
-// What PyTorch ignores unless told otherwise.
-inline constexpr int64_t kPytorchIgnoreIndex = -100;
-
 struct SparseCategoricalCrossEntropyParams {
   // kUnspecified is refused by kStrict, logits for kPytorch and probabilities
   // for kKeras.
   PredictionKind prediction_kind = PredictionKind::kUnspecified;
-  // Rows with this label do not count. Unset: none.
+  // Rows with this label do not count. Unset: none, for kPytorch -100.
   std::optional<int64_t> ignore_index;
   // In [0, 1].
   double label_smoothing = 0;

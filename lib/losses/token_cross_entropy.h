@@ -18,8 +18,8 @@ namespace lossd {
 //            kLogits the last axis, targets are the tokens that were taken.
 //            Extra input weights, one a row.
 // Domain     log-probabilities and weights finite, logits as in
-//            categorical_cross_entropy.h; l = -inf where the weight is 0: value
-//            and slope are 0 there.
+//            categorical_cross_entropy.h; where the weight is 0, l may be -inf,
+//            and value and slope are 0.
 // Kinks      none.
 // Convention tinker's cross_entropy, whose sum is the reduction kSum. The same
 //            under all semantics.

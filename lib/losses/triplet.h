@@ -12,12 +12,13 @@ namespace lossd {
 //   d(u, v) = (sum |u_k - v_k + epsilon|^p)^(1/p)
 //   loss = max(0, d(a, positive) - d(a, negative) + margin),  a = predictions
 //   g(u, v)_k = sign(e_k) (|e_k| / d(u, v))^(p - 1),  e = u - v + epsilon
-//   where the loss counts:  d/da = g(a, positive) - g(a, negative),
+//   where the sum is >= 0:  d/da = g(a, positive) - g(a, negative),
 //   d/dpositive = -g(a, positive),  d/dnegative = g(a, negative)
 //   swap: d(positive, negative) stands for d(a, negative) where it is smaller,
 //   and so does its g, half of each where both are equal.
 //
 // Row        joint over the last axis.
+// Inputs     positive and negative, as predictions; both have gradients.
 // Domain     predictions, positive and negative finite.
 // Kinks      d(a, positive) - d(a, negative) + margin = 0: the slope of a loss
 //            > 0, the active side. Where a distance is 0 its g is 0; p = 1:

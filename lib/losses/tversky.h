@@ -30,7 +30,8 @@ struct TverskyParams {
   // As in dice.h.
   PredictionKind prediction_kind = PredictionKind::kUnspecified;
   std::optional<double> smooth;
-  // Weight of false positives and of false negatives. Finite, >= 0.
+  // Weight of false positives and of false negatives, for kKeras the other way
+  // round. Finite, >= 0.
   double alpha = 0.5;
   double beta = 0.5;
   // As in dice.h.
