@@ -17,24 +17,11 @@
 #include "lib/kernels/lanes-inl.h"
 #include "lib/kernels/margins-inl.h"
 #include "lib/kernels/math-inl.h"
+#include "lib/kernels/rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lossd {
 namespace HWY_NAMESPACE {
-
-// Whether all numbers of a row are finite.
-template <class T>
-HWY_INLINE bool IsFinite(const T* row, size_t columns) {
-  const ChunkTag<T> d;
-  auto poison = hn::Zero(d);
-  for (size_t i = 0; i < columns; i += kSumLanes) {
-    const Chunk<T> chunk(row + i, columns - i, T{0});
-    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
-      poison = hn::Add(poison, hn::Mul(chunk.Get(lane), hn::Zero(d)));
-    }
-  }
-  return hn::GetLane(hn::SumOfLanes(d, poison)) == 0;
-}
 
 // slopes[k] = value(lane, scores of all classes but the label's, which is
 // -inf), for vectors from virtual lane `lane` on; not stored if null.

@@ -24,6 +24,7 @@
 #include "lib/core/spec.h"
 #include "lib/kernels/elementwise-inl.h"
 #include "lib/kernels/math-inl.h"
+#include "lib/kernels/rows-inl.h"
 #include "lib/kernels/softmax-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -124,20 +125,8 @@ class TokenRows {
               (columns_ + kSumLanes - 1) / kSumLanes * kSumLanes) {}
 
   HWY_INLINE RowwiseOutcome Run() {
-    RowwiseOutcome outcome{args_.rows, 0};
-    for (size_t i = 0; i < args_.rows; ++i) {
-      T* const gradient =
-          args_.gradients[0] ? args_.gradients[0] + i * columns_ : nullptr;
-      args_.row_losses[i] = 0;
-      if (!args_.active[i]) {
-        if (gradient) std::fill_n(gradient, columns_, T{0});
-        continue;
-      }
-      if (!RunOne(i, gradient) && outcome.refused == args_.rows) {
-        outcome.refused = i;
-      }
-    }
-    return outcome;
+    return ForEachRow(args_, [this](size_t i, T* gradient)
+                                 HWY_ATTR { return RunOne(i, gradient); });
   }
 
  private:

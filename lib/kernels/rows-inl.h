@@ -81,6 +81,25 @@ HWY_INLINE void StorePart(hn::Vec<ChunkTag<T>> v, T* row, size_t at,
   std::copy_n(last, columns - at, row + at);
 }
 
+// Calls run(i, gradient) for each row that counts, whose gradient is null if it
+// is not wanted; it returns false to refuse the row. The others get a loss and
+// a gradient of +0.
+template <class T, class Run>
+HWY_INLINE RowwiseOutcome ForEachRow(const RowwiseArgs<T>& args, Run run) {
+  RowwiseOutcome outcome{args.rows, 0};
+  for (size_t i = 0; i < args.rows; ++i) {
+    T* const gradient =
+        args.gradients[0] ? args.gradients[0] + i * args.columns : nullptr;
+    args.row_losses[i] = 0;
+    if (!args.active[i]) {
+      if (gradient) std::fill_n(gradient, args.columns, T{0});
+    } else if (!run(i, gradient) && outcome.refused == args.rows) {
+      outcome.refused = i;
+    }
+  }
+  return outcome;
+}
+
 // Runs kernel(row, &loss, &clipped) for each row that counts; the others get a
 // loss and gradients of +0. The kernel writes the loss, the gradients that are
 // wanted, and adds what it clipped; it returns false to refuse the row. A row

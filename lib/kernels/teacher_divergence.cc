@@ -14,6 +14,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // Only after foreach_target.h:
 #include "hwy/highway.h"
+#include "lib/kernels/rows-inl.h"
 #include "lib/kernels/teacher_divergence-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -32,20 +33,9 @@ class Rows {
         memory_(ScratchUse::kKernel, 5 * room_) {}
 
   HWY_INLINE RowwiseOutcome Run() {
-    RowwiseOutcome outcome{args_.rows, 0};
-    for (size_t i = 0; i < args_.rows; ++i) {
-      double* const gradient =
-          args_.gradients[0] ? args_.gradients[0] + i * columns_ : nullptr;
-      double* const loss = args_.row_losses + i;
-      *loss = 0;
-      if (!args_.active[i]) {
-        if (gradient) std::fill_n(gradient, columns_, 0);
-      } else if (!RunOne(i, gradient, loss) && outcome.refused == args_.rows &&
-                 !args_.propagate) {
-        outcome.refused = i;
-      }
-    }
-    return outcome;
+    return ForEachRow(args_, [this](size_t i, double* gradient) HWY_ATTR {
+      return RunOne(i, gradient, args_.row_losses + i) || args_.propagate;
+    });
   }
 
  private:

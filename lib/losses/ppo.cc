@@ -1,8 +1,5 @@
 #include "lib/losses/ppo.h"
 
-#include <utility>
-
-#include "lib/core/dtype.h"
 #include "lib/kernels/policy_dispatch.h"
 #include "lib/losses/ratio_bounds.h"
 
@@ -69,14 +66,10 @@ absl::Status Ppo::Validate(const Params& params) {
 }
 
 LossKernel Ppo::Kernel(const Params& params, Semantics semantics) {
-  LossTraits traits = TokenTraits(params.prediction_kind,
-                                  {"old_log_probabilities", "advantages"});
-  traits.diagnostics = {{"ratio_max", DiagnosticInfo::Combine::kMax},
-                        {"ratio_mean"},
-                        {"clipped_fraction"}};
-  traits.double_only =
-      !FitsFloat(params.clip_low) || !FitsFloat(params.clip_high);
-  return MakePolicyKernel(params, semantics, std::move(traits), ExplainRatio);
+  return MakePolicyKernel(params, semantics,
+                          BoundedRatioTraits(params.prediction_kind,
+                                             params.clip_low, params.clip_high),
+                          ExplainRatio);
 }
 
 }  // namespace lossd

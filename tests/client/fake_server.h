@@ -121,13 +121,18 @@ class FakeServer final : public v1::LossService::Service {
  private:
   void Answer(const v1::Tensor& predictions, const v1::LossItem& item,
               v1::LossResult* result) const {
-    int64_t elements = 1;
-    for (const int64_t size : predictions.shape()) elements *= size;
+    // Of impossible shapes any number, by arithmetic that may wrap.
+    uint64_t product = 1;
+    for (const int64_t size : predictions.shape()) {
+      product *= static_cast<uint64_t>(size);
+    }
+    const auto elements = static_cast<int64_t>(product);
     std::vector<int64_t> rows(predictions.shape().begin(),
                               predictions.shape().end());
     if (rows.size() > 1 && !elements_are_rows) rows.pop_back();
-    int64_t row_count = 1;
-    for (const int64_t size : rows) row_count *= size;
+    product = 1;
+    for (const int64_t size : rows) product *= static_cast<uint64_t>(size);
+    const auto row_count = static_cast<int64_t>(product);
     result->set_row_count(row_count);
     if (item.has_loss()) *result->mutable_loss_in_force() = item.loss();
     const v1::Outputs& outputs = item.outputs();

@@ -143,10 +143,7 @@ TEST_F(CatalogTest, OptionsAreTheFieldsOfTheMessage) {
 
 // What a row of the case may be called, told from how the library computes it.
 std::set<std::string> RowLossesOf(const LossCase& loss_case) {
-  LossParams params = loss_case.params;
-  AllLosses::Resolve(Semantics::kStrict, &params);
-  const LossKernel kernel =
-      AllLosses::Find(params).kernel(params, Semantics::kStrict);
+  const LossKernel kernel = ResolvedKernel(loss_case.params);
   switch (kernel.traits.layout) {
     case RowLayout::kElements:
       return {"element"};

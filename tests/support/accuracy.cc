@@ -17,11 +17,8 @@ Number Epsilon(Dtype dtype) {
 
 // What the loss is computed in.
 Dtype Arithmetic(const LossCase& loss_case, Dtype dtype) {
-  LossParams params = loss_case.params;
-  AllLosses::Resolve(Semantics::kStrict, &params);
-  const LossKernel kernel =
-      AllLosses::Find(params).kernel(params, Semantics::kStrict);
-  return kernel.traits.double_only ? Dtype::kFloat64 : dtype;
+  return ResolvedKernel(loss_case.params).traits.double_only ? Dtype::kFloat64
+                                                             : dtype;
 }
 
 Number LossTolerance(const LossCase& loss_case, size_t columns, Dtype dtype,
@@ -172,7 +169,7 @@ std::vector<double> Steps(const LossCase& loss_case, const Problem& problem,
   for (size_t i = 0; i < problem.predictions.size(); ++i) {
     // A power of two, so that a double and a step add up without rounding.
     const double length = LengthOf(loss_case, problem, i, extra);
-    steps.push_back(std::ldexp(1, std::ilogb(length) - 12));
+    steps.push_back(std::exp2(std::logb(length) - 12));
   }
   return steps;
 }

@@ -284,10 +284,8 @@ const std::vector<LossCase>& LossCases() {
 }
 
 bool IsRowwise(const LossCase& loss_case) {
-  LossParams params = loss_case.params;
-  AllLosses::Resolve(Semantics::kStrict, &params);
   return std::holds_alternative<RowwiseKernel>(
-      AllLosses::Find(params).kernel(params, Semantics::kStrict).engine);
+      ResolvedKernel(loss_case.params).engine);
 }
 
 Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
@@ -311,10 +309,8 @@ Problem Sample(const LossCase& loss_case, std::vector<int64_t> shape,
 
 Problem SampleRows(const LossCase& loss_case, int64_t rows, int64_t columns,
                    Dtype dtype) {
-  const LossTraits traits = AllLosses::Find(loss_case.params)
-                                .kernel(loss_case.params, Semantics::kStrict)
-                                .traits;
-  const bool elements = traits.layout == RowLayout::kElements;
+  const bool elements =
+      ResolvedKernel(loss_case.params).traits.layout == RowLayout::kElements;
   return Sample(loss_case, {rows, elements ? 1 : columns}, dtype);
 }
 

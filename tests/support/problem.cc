@@ -121,13 +121,15 @@ std::vector<T> Slice(const std::vector<T>& all, size_t begin, size_t end) {
 
 }  // namespace
 
+LossKernel ResolvedKernel(LossParams params, Semantics semantics) {
+  AllLosses::Resolve(semantics, &params);
+  return AllLosses::Find(params).kernel(params, semantics);
+}
+
 LossTraits Problem::traits() const {
   const absl::StatusOr<LossKernel> kernel = KernelOf(spec);
-  // Tests of bad options need the shapes of good ones.
   return kernel.ok() ? kernel->traits
-                     : AllLosses::Find(spec.params)
-                           .kernel(spec.params, spec.semantics)
-                           .traits;
+                     : ResolvedKernel(spec.params, spec.semantics).traits;
 }
 
 size_t Problem::rows() const {

@@ -47,6 +47,11 @@ struct Extra {
   std::vector<double> numbers;
 };
 
+// The loss of the parameters, resolved but not checked: tests of bad options
+// need the shapes of good ones.
+LossKernel ResolvedKernel(LossParams params,
+                          Semantics semantics = Semantics::kStrict);
+
 // What is to be computed, whatever dtype the numbers are sent in. Empty
 // vectors are inputs that are not given.
 struct Problem {
