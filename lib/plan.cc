@@ -154,11 +154,17 @@ absl::Status PlanTargets(const Inputs& inputs, Problem* problem) {
                       "one for each row of predictions");
   }
   const TensorView* indices =
-      problem->traits().indexed_targets
+      problem->traits().tail_policy
           ? FindExtra(inputs.extra_inputs, kTargetIndices)
           : nullptr;
   if (indices != nullptr) {
     return PlanIndexedTargets(targets, *indices, problem);
+  }
+  const TailPolicy policy =
+      problem->traits().tail_policy.value_or(TailPolicy::kDrop);
+  if (policy != TailPolicy::kDrop) {
+    return RefuseOption("tail_policy", std::string(NameOf(policy)),
+                        "DROP without extra_inputs.target_indices");
   }
   return CheckShape("targets", targets, shape, "the shape of predictions");
 }
@@ -240,7 +246,7 @@ absl::Status PlanColumn(const ColumnInput& input, const TensorView& tensor,
 std::string KnownExtras(const LossTraits& traits) {
   std::vector<std::string> names;
   if (traits.column_input) names.emplace_back(traits.column_input->name);
-  if (traits.indexed_targets) names.emplace_back(kTargetIndices);
+  if (traits.tail_policy) names.emplace_back(kTargetIndices);
   for (const ExtraInput& extra : traits.extras) names.emplace_back(extra.name);
   if (names.empty()) return "no extra inputs for this loss";
   return absl::StrCat("only ", absl::StrJoin(names, ", "));
@@ -253,7 +259,7 @@ absl::Status PlanExtra(const NamedTensor& extra, Problem* problem) {
   const auto twice = [&] {
     return InvalidField({field, std::nullopt, "two tensors", "one"});
   };
-  if (traits.indexed_targets && extra.name == kTargetIndices) {
+  if (traits.tail_policy && extra.name == kTargetIndices) {
     return absl::OkStatus();
   }
   if (traits.column_input && extra.name == traits.column_input->name) {

@@ -7,6 +7,7 @@
 #include "lib/core/convert.h"
 #include "lib/core/scratch.h"
 #include "lib/core/sum.h"
+#include "lib/kernels/indexed_targets.h"
 
 namespace lossd {
 
@@ -55,20 +56,26 @@ double RowWeights::ClassWeight(size_t row) const {
     return WeightOfClass(*ReadElements(problem_.targets, row, 1, &scratch));
   }
   const size_t count = problem_.targets_per_row;
+  const size_t columns = problem_.columns;
   const Scratch<double> memory(ScratchUse::kTargets, count);
-  const Scratch<double> products(ScratchUse::kKernel, count);
-  const double* const targets =
+  const Scratch<double> products(ScratchUse::kKernel, columns);
+  const double* targets =
       ReadElements(problem_.targets, row * count, count, memory.data());
-  for (size_t k = 0; k < count; ++k) {
-    int64_t label = static_cast<int64_t>(k);
-    if (problem_.target_indices) {
-      int64_t scratch = 0;
-      label =
-          *ReadElements(*problem_.target_indices, row * count + k, 1, &scratch);
+  if (problem_.target_indices) {
+    const Scratch<int64_t> indices(ScratchUse::kLabels, count);
+    // The second phase refuses the others.
+    if (!ScatterTargets(*problem_.traits().tail_policy, targets,
+                        ReadElements(*problem_.target_indices, row * count,
+                                     count, indices.data()),
+                        count, columns, products.data())) {
+      return 0;
     }
-    products.data()[k] = WeightOfClass(label) * targets[k];
+    targets = products.data();
   }
-  return LaneSum({products.data(), count});
+  for (size_t k = 0; k < columns; ++k) {
+    products.data()[k] = problem_.column[k] * targets[k];
+  }
+  return LaneSum({products.data(), columns});
 }
 
 double RowWeights::Upstream(size_t row) const {

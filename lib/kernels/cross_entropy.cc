@@ -9,6 +9,7 @@
 #include "lib/core/scratch.h"
 #include "lib/core/sum.h"
 #include "lib/core/violation.h"
+#include "lib/kernels/indexed_targets.h"
 #include "lib/kernels/labels.h"
 #include "lib/kernels/logarithms.h"
 
@@ -196,11 +197,19 @@ class Rows {
       const int64_t label = args_.labels ? args_.labels[i] : 0;
       const bool known = label >= 0 && static_cast<uint64_t>(label) < columns_;
       if (!args_.active[i] || !known) continue;
-      const PlainTarget<T> plain = Plain(i, label);
-      const T* const row = Transformed(i);
-      figures[0] = IsRight(row, columns_, plain);
+      PlainTarget<T> plain = Plain(i, label);
+      if (plain.indices != nullptr) {
+        if (!ScatterTargets(options_.tail_policy, plain.weights, plain.indices,
+                            plain.count, columns_, Memory(1))) {
+          continue;
+        }
+        plain = {-1, Memory(1), nullptr, columns_};
+      }
+      // Not the transformed logits, which may tie where these do not.
+      figures[0] = IsRight(args_.predictions + i * columns_, columns_, plain);
       if (options_.prediction_kind != PredictionKind::kLogits) continue;
-      const SoftmaxFigures softmax = FiguresOfSoftmax(row, columns_, plain);
+      const SoftmaxFigures softmax =
+          FiguresOfSoftmax(Transformed(i), columns_, plain);
       figures[args_.rows] = softmax.entropy;
       figures[2 * args_.rows] = softmax.surprisal;
       figures[3 * args_.rows] = softmax.target_probability;

@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include "lib/core/spec.h"
+
 namespace lossd {
 
 // Elements in a block of an element-wise loss, and at most in the rows of a
@@ -103,8 +105,9 @@ struct LossTraits {
   bool logits = false;
   // Of the extras exactly one must be given.
   bool one_of_extras = false;
-  // Targets may be weights of the classes of the extra input target_indices.
-  bool indexed_targets = false;
+  // Targets may be weights of the classes of the extra input target_indices,
+  // which this completes.
+  std::optional<TailPolicy> tail_policy{};
   // Class weights beside labels do not make PyTorch's mean a weighted one.
   bool plain_mean = false;
 };

@@ -34,16 +34,6 @@ struct Split {
   T low;
 };
 
-// What rounding took from difference = a - b: both together are exact. 0 where
-// the difference is not finite.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V LostInDifference(D d, V a, V b, V difference) {
-  const V part = hn::Sub(difference, a);
-  const V lost =
-      hn::Sub(hn::Sub(a, hn::Sub(difference, part)), hn::Add(b, part));
-  return hn::IfThenElseZero(hn::Lt(hn::Abs(difference), Infinity(d)), lost);
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace lossd
 HWY_AFTER_NAMESPACE();

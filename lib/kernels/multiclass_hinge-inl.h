@@ -97,12 +97,15 @@ HWY_INLINE double SumRow(bool squared, double margin, const T* row,
   const double factor = class_weight / static_cast<double>(columns);
   const double slope_factor = scale * factor * (squared ? 2 : 1);
   const auto slope_factor_v = hn::Set(d, static_cast<T>(slope_factor));
-  const Split<T> threshold(margin - double{row[label]});
+  const Split<T> split_margin(margin);
+  const auto right = hn::Set(d, row[label]);
   LaneAccumulator losses;
   LaneAccumulator slopes;
   ForEachOther<T>(
       row, columns, label, gradient, [&](size_t lane, auto v) HWY_ATTR {
-        const auto missing = threshold.Plus(d, v);
+        const auto ahead = Difference(d, v, right);
+        const auto missing =
+            hn::Add(split_margin.Plus(d, ahead.rounded), ahead.lost);
         const auto misses = hn::Gt(missing, zero);
         const auto power = squared ? missing : hn::Set(d, 1);
         const auto counted = hn::IfThenElseZero(misses, missing);

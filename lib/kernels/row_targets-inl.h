@@ -127,38 +127,6 @@ HWY_INLINE void LogOfTargets(const T* tau, size_t columns, T* log_tau) {
   }
 }
 
-// tau = the weights at their classes, as the tail policy completes them; false
-// if a weight is negative or not finite, or a class with weight does not exist.
-template <class T>
-HWY_INLINE bool ScatterTargets(TailPolicy policy, const T* weights,
-                               const int64_t* indices, size_t count,
-                               size_t columns, T* tau) {
-  std::fill_n(tau, columns, T{0});
-  double total = 0;
-  for (size_t k = 0; k < count; ++k) {
-    // Padding, whatever its class.
-    if (weights[k] == 0) continue;
-    const int64_t index = indices[k];
-    if (index < 0 || static_cast<uint64_t>(index) >= columns) return false;
-    if (!(weights[k] > 0) || !(weights[k] < std::numeric_limits<T>::infinity()))
-      return false;
-    tau[index] += weights[k];
-    total += double{weights[k]};
-  }
-  if (policy == TailPolicy::kRenormalize && total > 0) {
-    for (size_t k = 0; k < columns; ++k) {
-      tau[k] = static_cast<T>(double{tau[k]} / total);
-    }
-  }
-  if (policy == TailPolicy::kUniformTail && total < 1) {
-    const auto others =
-        static_cast<double>(std::count(tau, tau + columns, T{0}));
-    std::replace(tau, tau + columns, T{0},
-                 static_cast<T>((1 - total) / others));
-  }
-  return true;
-}
-
 // The target of a row of dense targets, or, where `row` is null, of a label in
 // range. False if an element is not allowed.
 template <class T>

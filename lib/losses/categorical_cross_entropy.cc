@@ -49,7 +49,7 @@ LossKernel CategoricalCrossEntropy::Kernel(const Params& params,
                           .tail_policy = params.tail_policy});
   kernel.traits.column_input =
       ColumnInput{.name = "class_weights", .zero_allowed = true};
-  kernel.traits.indexed_targets = true;
+  kernel.traits.tail_policy = params.tail_policy;
   return kernel;
 }
 

@@ -32,8 +32,7 @@ struct Functor : ElementwiseFunctor {
     const V zero = hn::Zero(d);
     const V label = in.target;
     const V other = in.extras[0];
-    const V ahead = hn::Sub(in.prediction, other);
-    const V lost = LostInDifference(d, in.prediction, other, ahead);
+    const auto [ahead, lost] = Difference(d, in.prediction, other);
     const V missing =
         hn::Add(hn::Sub(hn::Set(d, margin.high), hn::Mul(label, ahead)),
                 hn::Sub(hn::Set(d, margin.low), hn::Mul(label, lost)));

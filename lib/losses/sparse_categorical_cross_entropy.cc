@@ -36,7 +36,7 @@ LossKernel SparseCategoricalCrossEntropy::Kernel(const Params& params,
   LossKernel kernel =
       CategoricalCrossEntropy::Kernel(Shared(params), semantics);
   kernel.traits.targets = TargetsRole::kLabels;
-  kernel.traits.indexed_targets = false;
+  kernel.traits.tail_policy.reset();
   kernel.traits.ignore_index = params.ignore_index;
   return kernel;
 }

@@ -199,6 +199,18 @@ TEST(MarginTest, Float32SeesWhichSideOfTheMarginItIsOn) {
   EXPECT_EQ(multi.gradient, Numbers({0, 0, 0}));
 }
 
+// The margin is what is left of large scores.
+TEST(MarginTest, MarginsKeepTheirDigitsBesideLargeScores) {
+  for (const Dtype dtype : {Dtype::kFloat32, Dtype::kFloat64}) {
+    const double margin =
+        dtype == Dtype::kFloat32 ? static_cast<double>(0.01f) : 0.01;
+    const Answer answer = MustSolve(
+        Labelled(MultiMarginParams{.margin = margin}, {1e8, 1e8, -1e8}, {0}),
+        {.dtype = dtype});
+    EXPECT_DOUBLE_EQ(answer.result.loss, margin / 3);
+  }
+}
+
 // E1, of labels -1 and +1. PyTorch 1.13 gives inf at -1000.
 TEST(MarginTest, SoftMarginSaturates) {
   const Answer answer =

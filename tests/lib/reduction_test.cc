@@ -27,7 +27,9 @@ class ReductionTest : public testing::TestWithParam<LossCase> {
     return Sample(GetParam(), {10, 17, 3}, dtype);
   }
   static void Check(const Problem& problem, const Form& form = {}) {
-    SCOPED_TRACE(static_cast<int>(*problem.spec.reduction));
+    SCOPED_TRACE(problem.spec.reduction
+                     ? static_cast<int>(*problem.spec.reduction)
+                     : -1);
     const absl::StatusOr<Answer> answer = Solve(problem, form);
     ASSERT_THAT(answer, IsOk());
     ExpectLosses(GetParam(), problem, form.dtype, *answer);

@@ -47,6 +47,17 @@ TEST(LogitOptionsTest, SoftcapAndTemperatureAreTorchs) {
                                  -0.2113275370163356, 0.08410574337122305});
 }
 
+// Capped, both logits are 1.
+TEST(LogitOptionsTest, AccuracyIsOfTheLogitsAsGiven) {
+  const absl::StatusOr<Answer> answer =
+      Solve(Classes(CategoricalCrossEntropyParams{.prediction_kind = kLogits,
+                                                  .logit_softcap = 1},
+                    {30, 40}, {0, 1}, 1),
+            {.diagnostics = true});
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(Figure(*answer, "accuracy"), 1);
+}
+
 TEST(LogitOptionsTest, TemperatureOfTheDivergenceIsTorchs) {
   const std::vector<double> targets = {0.1, 0.6, 0.3, 0, 0.25, 0.75};
   KullbackLeiblerDivergenceParams params{.prediction_kind = kLogits,
@@ -142,6 +153,53 @@ TEST(TopKTargetsTest, AllClassesAreDenseTargets) {
       Classes(CategoricalCrossEntropyParams{.prediction_kind = kLogits},
               kTwoRows, kSoft, 2));
   EXPECT_TRUE(SameBits(MustSolve(indexed), dense));
+}
+
+// Class weights, their sum and the diagnostics are those of the completed
+// targets too.
+TEST(TopKTargetsTest, CompletedTargetsAreDenseTargets) {
+  for (const TailPolicy policy : {TailPolicy::kDrop, TailPolicy::kRenormalize,
+                                  TailPolicy::kUniformTail}) {
+    Problem indexed = TopK(policy);
+    indexed.targets = {0.25, 0.125, 0.5, 0.125};
+    indexed.class_weights = {1, 2, 4};
+    indexed.spec.reduction = Reduction::kWeightedMean;
+    Problem dense =
+        Classes(CategoricalCrossEntropyParams{.prediction_kind = kLogits},
+                kTwoRows, {}, 2);
+    if (policy == TailPolicy::kDrop) {
+      dense.targets = {0.125, 0.25, 0, 0.125, 0, 0.5};
+    } else if (policy == TailPolicy::kRenormalize) {
+      dense.targets = {0.125 / 0.375, 0.25 / 0.375, 0, 0.2, 0, 0.8};
+    } else {
+      dense.targets = {0.125, 0.25, 0.625, 0.125, 0.375, 0.5};
+    }
+    dense.class_weights = indexed.class_weights;
+    dense.spec.reduction = Reduction::kWeightedMean;
+    const Form form{.diagnostics = true};
+    const absl::StatusOr<Answer> of_indexed = Solve(indexed, form);
+    const absl::StatusOr<Answer> of_dense = Solve(dense, form);
+    ASSERT_THAT(of_indexed, IsOk());
+    ASSERT_THAT(of_dense, IsOk());
+    EXPECT_TRUE(SameBits(*of_indexed, *of_dense)) << static_cast<int>(policy);
+  }
+}
+
+TEST(TopKTargetsTest, DiagnosticsDoNotReadClassesThatAreNone) {
+  Problem problem = TopK(TailPolicy::kDrop);
+  for (const int64_t index : {int64_t{1} << 40, int64_t{-1} << 61}) {
+    problem.target_indices[2] = index;
+    EXPECT_THAT(Solve(problem, {.diagnostics = true}),
+                Violates("extra_inputs.target_indices.data[2]"));
+  }
+}
+
+TEST(TopKTargetsTest, TailPoliciesNeedIndices) {
+  const Problem problem = Classes(
+      CategoricalCrossEntropyParams{.prediction_kind = kLogits,
+                                    .tail_policy = TailPolicy::kRenormalize},
+      kTwoRows, kSoft, 2);
+  EXPECT_THAT(Solve(problem), Violates("options.tail_policy"));
 }
 
 TEST(TopKTargetsTest, BadInputNamesFieldAndElement) {

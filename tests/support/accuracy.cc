@@ -179,11 +179,11 @@ namespace {
 bool IsNearKink(const LossCase& loss_case, const Problem& problem, size_t i,
                 double distance) {
   if (loss_case.kink_distance_at) {
-    return loss_case.kink_distance_at(problem, i) < distance;
+    return loss_case.kink_distance_at(problem, i) <= distance;
   }
   return loss_case.kink_distance &&
-         loss_case.kink_distance(problem.predictions[i], TargetOf(problem, i)) <
-             distance;
+         loss_case.kink_distance(problem.predictions[i],
+                                 TargetOf(problem, i)) <= distance;
 }
 
 // Of one input: the predictions, or the extra that is named.

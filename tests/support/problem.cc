@@ -123,6 +123,10 @@ std::vector<T> Slice(const std::vector<T>& all, size_t begin, size_t end) {
 
 LossKernel ResolvedKernel(LossParams params, Semantics semantics) {
   AllLosses::Resolve(semantics, &params);
+  // Has no default that a kernel could be made of.
+  if (auto* dro = std::get_if<DroParams>(&params)) {
+    dro->beta = dro->beta.value_or(1);
+  }
   return AllLosses::Find(params).kernel(params, semantics);
 }
 
@@ -240,12 +244,16 @@ TestCall::TestCall(const Problem& problem, const Form& form)
 }
 
 void TestCall::AddDenseTargets(const Problem& problem, Dtype dtype) {
-  if (problem.target_indices.empty()) {
+  const size_t rows = problem.rows();
+  // Without rows there are no indices to be told by, but they may be needed.
+  const bool policy = problem.traits().tail_policy.value_or(
+                          TailPolicy::kDrop) != TailPolicy::kDrop;
+  if (problem.target_indices.empty() && !(rows == 0 && policy)) {
     inputs.targets = Add(problem.targets, dtype, shape_);
     return;
   }
-  indices_shape_ =
-      WithLastAxis(row_shape_, problem.target_indices.size() / problem.rows());
+  indices_shape_ = WithLastAxis(
+      row_shape_, rows == 0 ? 1 : problem.target_indices.size() / rows);
   inputs.targets = Add(problem.targets, dtype, indices_shape_);
   extra_inputs.push_back(
       {"target_indices",
