@@ -2,7 +2,8 @@
 # Measures; see README.md. Not a test: exits with 0 whatever it finds.
 #
 #   tests/bench/compare.sh kernels [--threads N] [--rounds N] [--only REGEX]
-#   tests/bench/compare.sh plot    how cost grows: results/*.svg
+#   tests/bench/compare.sh plot      how cost grows: results/*.svg
+#   tests/bench/compare.sh accuracy  errors in ulps: results/accuracy.md
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
@@ -34,8 +35,14 @@ case $command in
       --benchmark_display_aggregates_only=true >&2
     /usr/bin/python3 $here/plot.py build/bench/losses.json $here/results
     ;;
+  accuracy)
+    build
+    mkdir -p $here/results
+    /usr/bin/python3 $here/accuracy.py $build/bin | tee build/accuracy.md
+    mv build/accuracy.md $here/results/accuracy.md
+    ;;
   *)
-    sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -169,7 +169,7 @@ void Answer(Run run) {
     const std::chrono::duration<double, std::milli> time = Clock::now() - start;
     times << " " << time.count();
   }
-  std::cout.precision(9);
+  std::cout.precision(17);
   std::cout << loss << times.str() << std::endl;
 }
 

@@ -8,8 +8,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
-
 // Relative spacing of numbers just above a power of two.
 Number Epsilon(Dtype dtype) {
   return dtype == Dtype::kFloat32 ? 0x1p-23L : 0x1p-52L;
@@ -56,11 +54,12 @@ Number RowScale(const Problem& problem, size_t row,
                                   : LargestOf(EffectiveTargets(problem, row)));
 }
 
-// What errors of slopes are relative to, one an element.
+}  // namespace
+
 std::vector<Number> SlopeScales(const LossCase& loss_case,
                                 const Problem& problem,
                                 std::span<const Number> slopes,
-                                const std::string& extra = "") {
+                                const std::string& extra) {
   const size_t columns = problem.columns();
   const bool rowwise = IsRowwise(loss_case);
   std::vector<Number> scales;
@@ -90,6 +89,8 @@ std::vector<Number> SlopeScales(const LossCase& loss_case,
   }
   return scales;
 }
+
+namespace {
 
 double LengthOf(const LossCase& loss_case, const Problem& problem, size_t i,
                 const std::string& extra = "") {

@@ -14,7 +14,7 @@
 namespace lossd::test {
 
 // Distance of a float32 or float64 of this size to the next one.
-long double Ulp(Dtype dtype, long double number);
+Number Ulp(Dtype dtype, Number number);
 
 // Expects counts, normalizer, loss and row losses to be those of the reference:
 //
@@ -31,6 +31,13 @@ void ExpectLosses(const LossCase& loss_case, const Problem& problem,
 // predictions, or of the extra input that is named.
 std::vector<double> Steps(const LossCase& loss_case, const Problem& problem,
                           const std::string& extra = "");
+
+// What errors of slopes are relative to, one an element: the slope itself, the
+// larger of the terms that cancel in it, or the largest of its row.
+std::vector<Number> SlopeScales(const LossCase& loss_case,
+                                const Problem& problem,
+                                std::span<const Number> slopes,
+                                const std::string& extra = "");
 
 // Expects a float64 gradient, and those of extra inputs, to be that of the
 // reference by central differences, except where they straddle a kink; and that

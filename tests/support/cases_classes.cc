@@ -9,7 +9,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
 using Vector = std::vector<Number>;
 
 constexpr auto kLogits = PredictionKind::kLogits;

@@ -10,8 +10,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
-
 Number SoftplusOf(Number x) {
   return std::max<Number>(x, 0) + std::log1p(std::exp(-std::abs(x)));
 }

@@ -13,7 +13,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
 using Reference = std::function<ReferenceRow(const RowInputs&)>;
 
 double PlusOrMinus(Random& random) { return random.Sign(); }

@@ -8,8 +8,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
-
 Number Share(PredictionKind kind, Number prediction) {
   return kind == PredictionKind::kLogits ? 1 / (1 + std::exp(-prediction))
                                          : prediction;

@@ -13,8 +13,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
-
 constexpr auto kLogits = PredictionKind::kLogits;
 
 // The log-probability of the token that was taken, and the error that rounding

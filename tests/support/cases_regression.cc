@@ -14,8 +14,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
-
 constexpr Number kHalfLogTwoPi = 0.918938533204672741780329736L;
 
 // log(a + b), relative also where the sum is nearly 1.

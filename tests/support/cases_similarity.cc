@@ -11,7 +11,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
 using Vector = std::vector<Number>;
 
 Number Dot(const Vector& a, const Vector& b) {

@@ -12,8 +12,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
-
 // Logarithms of a softmax, and how large the numbers are of which they are the
 // difference.
 struct LogSoftmax {

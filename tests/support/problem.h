@@ -14,31 +14,32 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "lib/compute.h"
+#include "tests/support/number.h"
 
 namespace lossd::test {
 
 // One row of a problem, for references.
 struct RowInputs {
-  std::vector<long double> predictions;
+  std::vector<Number> predictions;
   // The same, but for a derivative those of the place where it is taken: for
   // what a loss takes as a constant.
-  std::vector<long double> held_predictions;
+  std::vector<Number> held_predictions;
   // Dense, or the one of the row.
-  std::vector<long double> targets;
+  std::vector<Number> targets;
   int64_t label = -1;
   // The row's numbers of each extra input, by name.
-  std::map<std::string, std::vector<long double>> extras;
+  std::map<std::string, std::vector<Number>> extras;
   // The column input's numbers, if there is one.
-  std::vector<long double> column;
+  std::vector<Number> column;
 };
 
 struct ReferenceRow {
   // Before weights and reduction.
-  long double loss = 0;
+  Number loss = 0;
   // What a relative rounding error of every logarithm, exponent and difference
   // is relative to: the loss itself where nothing cancels, more where terms of
   // both signs or a rounded argument of exp are added up.
-  long double scale = 0;
+  Number scale = 0;
 };
 
 // A further input. Its shape is what the loss's traits say.

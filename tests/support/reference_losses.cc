@@ -10,8 +10,6 @@
 namespace lossd::test {
 namespace {
 
-using Number = long double;
-
 // factor * term, 0 when the factor is 0 whatever the term.
 Number Times(Number factor, Number term) {
   return factor == 0 ? 0 : factor * term;
@@ -137,9 +135,10 @@ Surprisals OfTransformed(std::span<const Number> logits) {
 
 Surprisals OfProbabilities(std::span<const Number> probabilities,
                            bool renormalize) {
-  const Number sum = renormalize ? std::accumulate(probabilities.begin(),
-                                                   probabilities.end(), 0.0L)
-                                 : 1;
+  const Number sum = renormalize
+                         ? std::accumulate(probabilities.begin(),
+                                           probabilities.end(), Number{0})
+                         : 1;
   Surprisals surprisals;
   for (const Number q : probabilities) {
     const Number value = -std::log(q / sum);

@@ -24,24 +24,24 @@ ReferenceRow ReferenceRowLoss(const Problem& problem, size_t row,
 
 // What the surprisals of a row's classes are multiplied by: the targets or the
 // one-hot row of the label, smoothed and weighted by class. Row-wise losses.
-std::vector<long double> EffectiveTargets(const Problem& problem, size_t row);
+std::vector<Number> EffectiveTargets(const Problem& problem, size_t row);
 
 // Whether a row's target, before class weights, is 1 for one class and 0 for
 // all others. Row-wise losses.
 bool IsOneHot(const Problem& problem, size_t row);
 
 struct Reference {
-  long double loss = 0;
-  long double loss_sum = 0;
-  long double weight_sum = 0;
-  long double normalizer = 1;
+  Number loss = 0;
+  Number loss_sum = 0;
+  Number weight_sum = 0;
+  Number normalizer = 1;
   int64_t row_count = 0;
   int64_t masked_count = 0;
   int64_t ignored_count = 0;
   // Weighted; 0 for rows that do not count.
   std::vector<ReferenceRow> rows;
   // What the gradient of each row loss is multiplied by.
-  std::vector<long double> gradient_factors;
+  std::vector<Number> gradient_factors;
 };
 
 // Reduces the row losses of a problem.
@@ -51,9 +51,9 @@ Reference ComputeReference(const Problem& problem);
 // differences over five points, at distances of `steps` (one an element): with
 // respect to the predictions or, if it is named, to an extra input of their
 // shape.
-std::vector<long double> CentralDifferences(const Problem& problem,
-                                            std::span<const double> steps,
-                                            const std::string& extra = "");
+std::vector<Number> CentralDifferences(const Problem& problem,
+                                       std::span<const double> steps,
+                                       const std::string& extra = "");
 
 }  // namespace lossd::test
 
