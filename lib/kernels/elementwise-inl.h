@@ -81,8 +81,8 @@ struct ElementwiseFunctor {
   static constexpr bool IsMax(size_t /*figure*/) { return false; }
 };
 
-// Runs one block. Its parts are functions of their own, for the compiler's sake:
-// together, with all of a loss's functors inlined, they took it minutes.
+// Runs one block. Its parts are functions of their own, for the compiler's
+// sake: together, with all of a loss's functors inlined, they took it minutes.
 template <class T, class Functor>
 class ElementwiseEngine {
  public:
@@ -99,9 +99,9 @@ class ElementwiseEngine {
     for (size_t k = 0; k < Functor::kFigures; ++k) {
       if (args_.diagnostics == nullptr) break;
       args_.diagnostics[k] =
-          Functor::IsMax(k)
-              ? static_cast<double>(hn::GetLane(hn::MaxOfLanes(d_, largest_[k])))
-              : figures_[k].Sum();
+          Functor::IsMax(k) ? static_cast<double>(
+                                  hn::GetLane(hn::MaxOfLanes(d_, largest_[k])))
+                            : figures_[k].Sum();
     }
     // NaN if one of the numbers added to it was infinite or NaN.
     const double poison = hn::GetLane(hn::SumOfLanes(d_, poison_));
