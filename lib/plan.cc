@@ -160,12 +160,6 @@ absl::Status PlanTargets(const Inputs& inputs, Problem* problem) {
   if (indices != nullptr) {
     return PlanIndexedTargets(targets, *indices, problem);
   }
-  const TailPolicy policy =
-      problem->traits().tail_policy.value_or(TailPolicy::kDrop);
-  if (policy != TailPolicy::kDrop) {
-    return RefuseOption("tail_policy", std::string(NameOf(policy)),
-                        "DROP without extra_inputs.target_indices");
-  }
   return CheckShape("targets", targets, shape, "the shape of predictions");
 }
 

@@ -194,14 +194,6 @@ TEST(TopKTargetsTest, DiagnosticsDoNotReadClassesThatAreNone) {
   }
 }
 
-TEST(TopKTargetsTest, TailPoliciesNeedIndices) {
-  const Problem problem = Classes(
-      CategoricalCrossEntropyParams{.prediction_kind = kLogits,
-                                    .tail_policy = TailPolicy::kRenormalize},
-      kTwoRows, kSoft, 2);
-  EXPECT_THAT(Solve(problem), Violates("options.tail_policy"));
-}
-
 TEST(TopKTargetsTest, BadInputNamesFieldAndElement) {
   for (const int64_t index : {int64_t{3}, int64_t{-1}}) {
     Problem problem = TopK(TailPolicy::kDrop);

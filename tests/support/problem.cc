@@ -244,16 +244,12 @@ TestCall::TestCall(const Problem& problem, const Form& form)
 }
 
 void TestCall::AddDenseTargets(const Problem& problem, Dtype dtype) {
-  const size_t rows = problem.rows();
-  // Without rows there are no indices to be told by, but they may be needed.
-  const bool policy = problem.traits().tail_policy.value_or(
-                          TailPolicy::kDrop) != TailPolicy::kDrop;
-  if (problem.target_indices.empty() && !(rows == 0 && policy)) {
+  if (problem.target_indices.empty()) {
     inputs.targets = Add(problem.targets, dtype, shape_);
     return;
   }
-  indices_shape_ = WithLastAxis(
-      row_shape_, rows == 0 ? 1 : problem.target_indices.size() / rows);
+  indices_shape_ =
+      WithLastAxis(row_shape_, problem.target_indices.size() / problem.rows());
   inputs.targets = Add(problem.targets, dtype, indices_shape_);
   extra_inputs.push_back(
       {"target_indices",
