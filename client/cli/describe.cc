@@ -45,7 +45,7 @@ std::string InputText(const v1::InputInfo& input) {
 std::string RowText(const v1::LossInfo& loss) {
   if (loss.row_loss() == "element") return "every element is a row";
   if (loss.row_loss() == "joint") return "one loss of all its elements";
-  const std::string text = absl::StrCat(loss.row_loss(), " over the last axis");
+  std::string text = absl::StrCat(loss.row_loss(), " over the last axis");
   if (loss.row_loss() != "mean") return text;
   return absl::StrCat(text,
                       "; with --semantics PYTORCH every element is a row");
