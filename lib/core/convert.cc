@@ -120,7 +120,7 @@ size_t ConvertTo(const T* elements, size_t count, bool finite_only,
 template <Dtype kHalf>
 size_t ConvertToHalf(const float* elements, size_t count, bool finite_only,
                      std::byte* out, bool stream) {
-  if (finite_only && !FitsHalf(kHalf, elements, count)) {
+  if (finite_only && !AllFiniteAsHalf(kHalf, elements, count)) {
     return ConvertTo<ToHalf<kHalf>>(elements, count, finite_only, out);
   }
   if (IsAligned(out, sizeof(uint16_t))) {
@@ -141,7 +141,7 @@ size_t ConvertToHalf(const float* elements, size_t count, bool finite_only,
 // Doubles to floats.
 size_t ConvertToFloat(const double* elements, size_t count, bool finite_only,
                       std::byte* out) {
-  const bool fits = !finite_only || FitsFloat(elements, count);
+  const bool fits = !finite_only || AllFiniteAsFloat(elements, count);
   if (!fits || !IsAligned(out, sizeof(float))) {
     return ConvertTo<ToFloat32>(elements, count, finite_only, out);
   }

@@ -118,6 +118,12 @@ class Rows {
             args_.indices ? args_.indices + i * count : nullptr, count};
   }
 
+  // The completed targets of weights at indices, into Memory(1).
+  bool Scatter(const PlainTarget<T>& plain) const {
+    return ScatterTargets(options_.tail_policy, plain.weights, plain.indices,
+                          plain.count, columns_, Memory(1));
+  }
+
   HWY_INLINE bool Prepare(const PlainTarget<T>& plain, bool any_mass,
                           RowTarget<T>* target) {
     const T* dense = plain.weights;
@@ -126,10 +132,7 @@ class Rows {
     if (plain.indices != nullptr) {
       // Weights of one class add up, to any number.
       options.any_mass = true;
-      if (!ScatterTargets(options_.tail_policy, plain.weights, plain.indices,
-                          plain.count, columns_, Memory(1))) {
-        return false;
-      }
+      if (!Scatter(plain)) return false;
       dense = Memory(1);
     }
     const size_t label =
@@ -199,10 +202,7 @@ class Rows {
       if (!args_.active[i] || !known) continue;
       PlainTarget<T> plain = Plain(i, label);
       if (plain.indices != nullptr) {
-        if (!ScatterTargets(options_.tail_policy, plain.weights, plain.indices,
-                            plain.count, columns_, Memory(1))) {
-          continue;
-        }
+        if (!Scatter(plain)) continue;
         plain = {-1, Memory(1), nullptr, columns_};
       }
       // Not the transformed logits, which may tie where these do not.

@@ -42,7 +42,7 @@ void ToHalf(Dtype half, const float* from, size_t count, uint16_t* codes,
   ToHalfAs<false>(half, from, count, codes);
 }
 
-bool Fits(Dtype half, const float* from, size_t count) {
+bool AllFinite(Dtype half, const float* from, size_t count) {
   // Half way between the largest number and what would be the next.
   return half == Dtype::kBfloat16 ? AllBelow(from, count, 0x7F7F8000)
                                   : AllBelow(from, count, 0x477FF000);
@@ -59,7 +59,7 @@ namespace {
 
 HWY_EXPORT(ToFloat);
 HWY_EXPORT(ToHalf);
-HWY_EXPORT(Fits);
+HWY_EXPORT(AllFinite);
 
 }  // namespace
 
@@ -72,8 +72,8 @@ void FloatToHalf(Dtype half, const float* from, size_t count, uint16_t* codes,
   HWY_DYNAMIC_DISPATCH(ToHalf)(half, from, count, codes, stream);
 }
 
-bool FitsHalf(Dtype half, const float* from, size_t count) {
-  return HWY_DYNAMIC_DISPATCH(Fits)(half, from, count);
+bool AllFiniteAsHalf(Dtype half, const float* from, size_t count) {
+  return HWY_DYNAMIC_DISPATCH(AllFinite)(half, from, count);
 }
 
 }  // namespace lossd

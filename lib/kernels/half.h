@@ -17,7 +17,7 @@ void FloatToHalf(Dtype half, const float* from, size_t count, uint16_t* codes,
                  bool stream = false);
 
 // Whether the codes of all these floats would be finite. Thread-safe.
-bool FitsHalf(Dtype half, const float* from, size_t count);
+bool AllFiniteAsHalf(Dtype half, const float* from, size_t count);
 
 }  // namespace lossd
 

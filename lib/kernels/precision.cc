@@ -39,7 +39,7 @@ void Narrow(const double* from, size_t count, float* to) {
   for (; i < count; ++i) to[i] = static_cast<float>(from[i]);
 }
 
-bool Fits(const double* from, size_t count) {
+bool AllFinite(const double* from, size_t count) {
   const Doubles d;
   const auto limit = hn::Set(d, kTooLarge);
   auto all = hn::Lt(hn::Zero(d), limit);
@@ -63,7 +63,7 @@ namespace {
 
 HWY_EXPORT(Widen);
 HWY_EXPORT(Narrow);
-HWY_EXPORT(Fits);
+HWY_EXPORT(AllFinite);
 
 }  // namespace
 
@@ -75,8 +75,8 @@ void DoubleToFloat(const double* from, size_t count, float* to) {
   HWY_DYNAMIC_DISPATCH(Narrow)(from, count, to);
 }
 
-bool FitsFloat(const double* from, size_t count) {
-  return HWY_DYNAMIC_DISPATCH(Fits)(from, count);
+bool AllFiniteAsFloat(const double* from, size_t count) {
+  return HWY_DYNAMIC_DISPATCH(AllFinite)(from, count);
 }
 
 }  // namespace lossd

@@ -11,7 +11,7 @@ void FloatToDouble(const float* from, size_t count, double* to);
 void DoubleToFloat(const double* from, size_t count, float* to);
 
 // Whether all these numbers would be finite floats. Thread-safe.
-bool FitsFloat(const double* from, size_t count);
+bool AllFiniteAsFloat(const double* from, size_t count);
 
 }  // namespace lossd
 

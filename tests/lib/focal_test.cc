@@ -2,13 +2,13 @@
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/support/problem.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/worked_values.h"
 
 namespace lossd::test {
 namespace {
@@ -17,8 +17,6 @@ using Numbers = std::vector<double>;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr auto kLogits = PredictionKind::kLogits;
 constexpr auto kProbabilities = PredictionKind::kProbabilities;
 
@@ -38,36 +36,18 @@ Answer RowsOf(Problem problem) {
   return MustSolve(problem, {.diagnostics = true});
 }
 
-// Worked values are given to 15 digits or more.
-void ExpectNear(const Numbers& got, const Numbers& expected) {
-  ASSERT_EQ(got.size(), expected.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    EXPECT_NEAR(got[i], expected[i],
-                1e-12 * std::max(1.0, std::abs(expected[i])))
-        << i;
-  }
-}
-
-double Figure(const Answer& answer, const std::string& name) {
-  for (const Diagnostic& figure : answer.result.diagnostics) {
-    if (figure.name == name) return figure.value;
-  }
-  ADD_FAILURE() << "no figure " << name;
-  return kNan;
-}
-
 TEST(FocalTest, WorkedValues) {
   const FocalParams params{.prediction_kind = kLogits, .alpha = 0.25};
   const Answer hard =
       MustSolve(Elements(params, {1.2, -0.7, 0.3, 2}, {1, 0, 1, 0}));
-  ExpectNear({hard.result.loss}, {0.32486914149034507});
-  ExpectNear(hard.gradient, {-0.0021303496092548997, 0.017972760457594907,
-                             -0.012025527457205143, 0.20188382445909037});
+  ExpectWorked({hard.result.loss}, {0.32486914149034507});
+  ExpectWorked(hard.gradient, {-0.0021303496092548997, 0.017972760457594907,
+                               -0.012025527457205143, 0.20188382445909037});
   const Answer soft =
       MustSolve(Elements(params, {1.2, -0.7, 0.3, 2}, {1, 0, 0.7, 0.2}));
-  ExpectNear({soft.result.loss}, {0.17237487678842886});
-  ExpectNear(soft.gradient, {-0.0021303496092549023, 0.017972760457594897,
-                             -0.008701683940080491, 0.08446551813490215});
+  ExpectWorked({soft.result.loss}, {0.17237487678842886});
+  ExpectWorked(soft.gradient, {-0.0021303496092549023, 0.017972760457594897,
+                               -0.008701683940080491, 0.08446551813490215});
 }
 
 TEST(FocalTest, GammaBelowOneHasNoNan) {
@@ -110,15 +90,15 @@ TEST(FocalTest, PytorchWeighsPositivesByAQuarter) {
   const Answer answer = RowsOf(Elements(FocalParams{.prediction_kind = kLogits},
                                         {1.2, -0.7, 0.3, 2}, {1, 0, 0.7, 0.2},
                                         Semantics::kPytorch));
-  ExpectNear(answer.row_losses, {0.00352671971719341, 0.03329289280598074,
-                                 0.05698926848702583, 0.59569062614351542});
-  ExpectNear(answer.gradient, {-0.00852139843701961, 0.07189104183037959,
-                               -0.03480673576032196, 0.33786207253960876});
+  ExpectWorked(answer.row_losses, {0.00352671971719341, 0.03329289280598074,
+                                   0.05698926848702583, 0.59569062614351542});
+  ExpectWorked(answer.gradient, {-0.00852139843701961, 0.07189104183037959,
+                                 -0.03480673576032196, 0.33786207253960876});
   // An alpha that is set wins.
   const Answer one =
       RowsOf(Elements(FocalParams{.prediction_kind = kLogits, .alpha = 1},
                       {1.2, -0.7}, {1, 0}, Semantics::kPytorch));
-  ExpectNear(one.row_losses, {4 * 0.00352671971719341, 0});
+  ExpectWorked(one.row_losses, {4 * 0.00352671971719341, 0});
 }
 
 // Keras' lines by hand: q clipped to 1e-7 and 1 - 1e-7 in the cross-entropy
@@ -167,18 +147,18 @@ TEST(FocalTest, KerasSmoothsTargetsInEveryPlace) {
   const double p = 0.9 * 0.7 + 0.1 * 0.3;
   const double b = -0.9 * std::log(0.7) - 0.1 * std::log(0.3);
   const double a = 0.25 * 0.9 + 0.75 * 0.1;
-  ExpectNear(answer.row_losses, {a * (1 - p) * (1 - p) * b});
+  ExpectWorked(answer.row_losses, {a * (1 - p) * (1 - p) * b});
   const double slope = 0.1 / 0.3 - 0.9 / 0.7;
-  ExpectNear(answer.gradient,
-             {a * ((1 - p) * (1 - p) * slope - 2 * (1 - p) * 0.8 * b)});
+  ExpectWorked(answer.gradient,
+               {a * ((1 - p) * (1 - p) * slope - 2 * (1 - p) * 0.8 * b)});
   // The same options mean the same where nothing is clipped.
   const Answer strict =
       RowsOf(Elements(FocalParams{.prediction_kind = kProbabilities,
                                   .alpha = 0.25,
                                   .label_smoothing = 0.2},
                       {0.7}, {1}));
-  ExpectNear(answer.row_losses, strict.row_losses);
-  ExpectNear(answer.gradient, strict.gradient);
+  ExpectWorked(answer.row_losses, strict.row_losses);
+  ExpectWorked(answer.gradient, strict.gradient);
 }
 
 TEST(FocalTest, NotANumberPropagates) {

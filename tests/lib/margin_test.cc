@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/problem.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/worked_values.h"
 
 namespace lossd::test {
 namespace {
@@ -17,9 +18,6 @@ namespace {
 using Numbers = std::vector<double>;
 using testing::AllOf;
 using testing::HasSubstr;
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 Problem Elements(LossParams params, Numbers predictions, Numbers targets,
                  Semantics semantics = Semantics::kStrict) {
@@ -64,24 +62,6 @@ Answer RowsOf(Problem problem) {
   return MustSolve(problem, {.diagnostics = true});
 }
 
-// Worked values are given to 15 digits or more.
-void ExpectNear(const Numbers& got, const Numbers& expected) {
-  ASSERT_EQ(got.size(), expected.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    EXPECT_NEAR(got[i], expected[i],
-                1e-12 * std::max(1.0, std::abs(expected[i])))
-        << i;
-  }
-}
-
-double Figure(const Answer& answer, const std::string& name) {
-  for (const Diagnostic& figure : answer.result.diagnostics) {
-    if (figure.name == name) return figure.value;
-  }
-  ADD_FAILURE() << "no figure " << name;
-  return kNan;
-}
-
 const Numbers kScores = {0.3, -1.5, 2, -0.4};
 const Numbers kSigns = {1, -1, 1, 1};
 const Numbers kThree = {0.2, 0.9, -0.4, 1.5, -0.3, 0.1};
@@ -119,8 +99,8 @@ TEST(MarginTest, WorkedValues) {
   for (const Worked& worked : all) {
     SCOPED_TRACE(worked.problem.spec.params.index());
     const Answer answer = MustSolve(worked.problem);
-    ExpectNear({answer.result.loss}, {worked.loss});
-    ExpectNear(answer.gradient, worked.gradient);
+    ExpectWorked({answer.result.loss}, {worked.loss});
+    ExpectWorked(answer.gradient, worked.gradient);
   }
 }
 
@@ -250,22 +230,23 @@ TEST(SemanticsTest, PytorchMultiMargin) {
       Labelled(MultiMarginParams{}, scores, {0, 1}, Semantics::kPytorch);
   problem.class_weights = {0.5, 2, 1};
   const Answer linear = MustSolve(problem);
-  ExpectNear({linear.result.loss}, {1.04166666666666674});
-  ExpectNear(linear.gradient,
-             {-0.16666666666666666, 0.08333333333333333, 0.08333333333333333,
-              0.33333333333333331, -0.66666666666666663, 0.33333333333333331});
+  ExpectWorked({linear.result.loss}, {1.04166666666666674});
+  ExpectWorked(linear.gradient, {-0.16666666666666666, 0.08333333333333333,
+                                 0.08333333333333333, 0.33333333333333331,
+                                 -0.66666666666666663, 0.33333333333333331});
   problem.spec.params = MultiMarginParams{.p = 2};
   const Answer squared = MustSolve(problem);
-  ExpectNear({squared.result.loss}, {1.70750000000000002});
-  ExpectNear(squared.gradient,
-             {-0.34999999999999998, 0.28333333333333333, 0.06666666666666667,
-              1.33333333333333326, -1.73333333333333317, 0.39999999999999997});
+  ExpectWorked({squared.result.loss}, {1.70750000000000002});
+  ExpectWorked(squared.gradient, {-0.34999999999999998, 0.28333333333333333,
+                                  0.06666666666666667, 1.33333333333333326,
+                                  -1.73333333333333317, 0.39999999999999997});
   problem.class_weights = {};
   problem.spec.params = MultiMarginParams{.p = 2, .margin = -0.5};
   const Answer negative = MustSolve(problem);
-  ExpectNear({negative.result.loss}, {0.04833333333333334});
-  ExpectNear(negative.gradient, {-0.06666666666666668, 0.06666666666666668, 0,
-                                 0.16666666666666666, -0.16666666666666666, 0});
+  ExpectWorked({negative.result.loss}, {0.04833333333333334});
+  ExpectWorked(negative.gradient,
+               {-0.06666666666666668, 0.06666666666666668, 0,
+                0.16666666666666666, -0.16666666666666666, 0});
 }
 
 TEST(SemanticsTest, NotANumberPropagates) {

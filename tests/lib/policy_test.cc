@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "lib/core/violation.h"
 #include "tests/support/problem.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/worked_values.h"
 
 namespace lossd::test {
 namespace {
@@ -21,8 +21,6 @@ using Numbers = std::vector<double>;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr auto kLogits = PredictionKind::kLogits;
 
 Problem Elements(LossParams params, Numbers predictions,
@@ -69,32 +67,14 @@ Problem Rows(LossParams params, std::vector<Extra> extras,
 
 std::vector<Extra> RowRatios() { return Ratios({-0.6, -2.5}, {1.5, -0.5}); }
 
-// Worked values are given to 15 digits or more.
-void ExpectNear(const Numbers& got, const Numbers& expected) {
-  ASSERT_EQ(got.size(), expected.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    EXPECT_NEAR(got[i], expected[i],
-                1e-12 * std::max(1.0, std::abs(expected[i])))
-        << i;
-  }
-}
-
-void ExpectWorked(const Problem& problem, double loss,
-                  const Numbers& gradient) {
+void ExpectAnswerOf(const Problem& problem, double loss,
+                    const Numbers& gradient) {
   const Answer answer = MustSolve(problem);
-  ExpectNear({answer.result.loss}, {loss});
-  ExpectNear(answer.gradient, gradient);
+  ExpectWorked({answer.result.loss}, {loss});
+  ExpectWorked(answer.gradient, gradient);
 }
 
-double Figure(const Answer& answer, const std::string& name) {
-  for (const Diagnostic& figure : answer.result.diagnostics) {
-    if (figure.name == name) return figure.value;
-  }
-  ADD_FAILURE() << "no figure " << name;
-  return kNan;
-}
-
-void ExpectRefused(const Problem& problem, const std::string& field,
+void ExpectRefusal(const Problem& problem, const std::string& field,
                    const std::string& got, const std::string& allowed = "") {
   const absl::StatusOr<Answer> answer = Solve(problem);
   EXPECT_THAT(answer, Violates(field));
@@ -105,56 +85,57 @@ void ExpectRefused(const Problem& problem, const std::string& field,
 // Log-probabilities.
 
 TEST(PolicyValuesTest, AreTheWorkedOnes) {
-  ExpectWorked(
+  ExpectAnswerOf(
       Usual(ImportanceSamplingParams{}), -1.6066967960888068,
       {-1.2214027581601699, -1.4918246976412703, 0.6065306597126334, 0.5});
-  ExpectWorked(Usual(PpoParams{}), -1.1, {0, 0, 0, 0.5});
-  ExpectWorked(
+  ExpectAnswerOf(Usual(PpoParams{}), -1.1, {0, 0, 0, 0.5});
+  ExpectAnswerOf(
       Usual(CispoParams{}), 0.056706378263157164,
       {-1.2214027581601699, -1.4918246976412703, 0.6065306597126334, 0.5});
-  ExpectWorked(Usual(DroParams{.beta = 0.05}), -1.03875,
-               {-0.99, -0.98, 0.975, 0.5});
-  ExpectWorked(
+  ExpectAnswerOf(Usual(DroParams{.beta = 0.05}), -1.03875,
+                 {-0.99, -0.98, 0.975, 0.5});
+  ExpectAnswerOf(
       Elements(K3DivergenceParams{}, kTokens,
                {{"reference_log_probabilities", {-1.1, -0.3, -1.9, -0.6}}}),
       0.019683172183526443,
       {0.09516258196404048, 0.09516258196404037, -0.10517091807564771,
        0.09516258196404037});
   // 1 * 1 + 0.5 * 0.2 - 1 * 2 + 2 * 0.5.
-  ExpectWorked(Elements(TokenCrossEntropyParams{}, kTokens,
-                        {{"weights", {1, 0.5, -1, 2}}}),
-               0.1, {-1, -0.5, 1, -2});
+  ExpectAnswerOf(Elements(TokenCrossEntropyParams{}, kTokens,
+                          {{"weights", {1, 0.5, -1, 2}}}),
+                 0.1, {-1, -0.5, 1, -2});
 }
 
 // Those of PyTorch's autograd for the same formulas, with
 // log_softmax(x, -1)[label].
 TEST(PolicyValuesTest, OfLogitsAreThoseOfTheLogSoftmax) {
-  ExpectWorked(Rows(TokenCrossEntropyParams{.prediction_kind = kLogits},
-                    {{"weights", {2, -1}}}),
-               -2.0389386472782824,
-               {0.4624477952442981, -0.7429365615764751, 0.28048876633217695,
-                0.948577333204794, -0.014014311584288066, -0.9345630216205061});
-  ExpectWorked(
+  ExpectAnswerOf(
+      Rows(TokenCrossEntropyParams{.prediction_kind = kLogits},
+           {{"weights", {2, -1}}}),
+      -2.0389386472782824,
+      {0.4624477952442981, -0.7429365615764751, 0.28048876633217695,
+       0.948577333204794, -0.014014311584288066, -0.9345630216205061});
+  ExpectAnswerOf(
       Rows(ImportanceSamplingParams{.prediction_kind = kLogits}, RowRatios()),
       -1.4046610294883493,
       {0.39721703496387223, -0.638141345229606, 0.24092431026573363,
        0.2971211363380198, -0.00438967708499921, -0.29273145925302063});
-  ExpectWorked(
+  ExpectAnswerOf(
       Rows(PpoParams{.prediction_kind = kLogits}, RowRatios()),
       -1.3178891933262813,
       {0.39721703496387223, -0.638141345229606, 0.24092431026573363, 0, 0, 0});
-  ExpectWorked(
+  ExpectAnswerOf(
       Rows(CispoParams{.prediction_kind = kLogits, .clip_high = 1.1},
            RowRatios()),
       -0.1633512780666333,
       {0.38151943107654596, -0.6129226633005921, 0.23140323222404602,
        0.2971211363380198, -0.00438967708499921, -0.29273145925302063});
-  ExpectWorked(
+  ExpectAnswerOf(
       Rows(DroParams{.prediction_kind = kLogits, .beta = 0.25}, RowRatios()),
       -0.7576453229272551,
       {0.3389955518387755, -0.5446067475351963, 0.20561119569642075,
        0.3633819022782039, -0.005368615741020038, -0.3580132865371839});
-  ExpectWorked(
+  ExpectAnswerOf(
       Rows(K3DivergenceParams{.prediction_kind = kLogits},
            {{"reference_log_probabilities", {-0.6, -2.5}}}),
       0.13740005086088058,
@@ -238,7 +219,7 @@ TEST(PpoTest, GradientOfNothingIsPlusZero) {
 TEST(PolicyOptionsTest, AreRefusedByName) {
   const auto refuse = [](const LossParams& params, const std::string& field,
                          const std::string& got, const std::string& allowed) {
-    ExpectRefused(Usual(params), field, got, allowed);
+    ExpectRefusal(Usual(params), field, got, allowed);
   };
   refuse(DroParams{}, "options.beta", "got nothing", "finite and > 0");
   refuse(DroParams{.beta = 0}, "options.beta", "got 0", "> 0");
@@ -273,11 +254,12 @@ Problem Preferences(DpoParams params,
 
 void ExpectPreferences(DpoParams params, double loss, const Numbers& slopes) {
   const Answer answer = MustSolve(Preferences(params));
-  ExpectNear({answer.result.loss}, {loss});
-  ExpectNear(answer.gradient, slopes);
+  ExpectWorked({answer.result.loss}, {loss});
+  ExpectWorked(answer.gradient, slopes);
   Numbers opposite = slopes;
   for (double& slope : opposite) slope = -slope;
-  ExpectNear(answer.extra_gradients.at("rejected_log_probabilities"), opposite);
+  ExpectWorked(answer.extra_gradients.at("rejected_log_probabilities"),
+               opposite);
 }
 
 TEST(DpoTest, GradientsAreTheWorkedOnes) {
@@ -286,10 +268,10 @@ TEST(DpoTest, GradientsAreTheWorkedOnes) {
   problem.predictions.pop_back();
   for (Extra& extra : problem.extras) extra.numbers.pop_back();
   const Answer answer = MustSolve(problem);
-  ExpectNear({answer.result.loss}, {0.6570521141747387});
-  ExpectNear(answer.gradient, {-0.023128507732812525, -0.025});
-  ExpectNear(answer.extra_gradients.at("rejected_log_probabilities"),
-             {0.023128507732812525, 0.025});
+  ExpectWorked({answer.result.loss}, {0.6570521141747387});
+  ExpectWorked(answer.gradient, {-0.023128507732812525, -0.025});
+  ExpectWorked(answer.extra_gradients.at("rejected_log_probabilities"),
+               {0.023128507732812525, 0.025});
 }
 
 // PyTorch's autograd of TRL's formulas, with logsigmoid.
@@ -313,7 +295,7 @@ TEST(DpoTest, ManyNatsNeitherOverflowNorVanish) {
   problem.spec.reduction = Reduction::kNone;
   const Answer rows = MustSolve(problem);
   // h = 1001, 0.5 and -1000.
-  ExpectNear(rows.row_losses, {0, std::log1p(std::exp(-0.5)), 1000});
+  ExpectWorked(rows.row_losses, {0, std::log1p(std::exp(-0.5)), 1000});
   EXPECT_EQ(rows.gradient[2], -1);
   EXPECT_EQ(answer.gradient[0], 0);
 }
@@ -332,14 +314,14 @@ TEST(DpoTest, NamesWhatIsNotFinite) {
   for (size_t extra = 0; extra < 3; ++extra) {
     Problem problem = Preferences({});
     problem.extras[extra].numbers[1] = kInfinity;
-    ExpectRefused(problem,
+    ExpectRefusal(problem,
                   "extra_inputs." + problem.extras[extra].name + ".data[1]",
                   "inf", "finite");
   }
   // Right beyond doubt, and refused all the same.
   Problem problem = Preferences({});
   problem.predictions[2] = kInfinity;
-  ExpectRefused(problem, "predictions.data[2]", "inf", "finite");
+  ExpectRefusal(problem, "predictions.data[2]", "inf", "finite");
 }
 
 // Diagnostics.
@@ -406,11 +388,11 @@ TEST(PolicyInputTest, NamesWhatIsNotFinite) {
     for (const double bad : {kNan, kInfinity, -kInfinity}) {
       Problem problem = Usual(params);
       problem.predictions[2] = bad;
-      ExpectRefused(problem, "predictions.data[2]", NumberText(bad), "finite");
+      ExpectRefusal(problem, "predictions.data[2]", NumberText(bad), "finite");
       for (size_t extra = 0; extra < 2; ++extra) {
         problem = Usual(params);
         problem.extras[extra].numbers[1] = bad;
-        ExpectRefused(problem,
+        ExpectRefusal(problem,
                       "extra_inputs." + problem.extras[extra].name + ".data[1]",
                       NumberText(bad), "finite");
       }
@@ -423,7 +405,7 @@ TEST(PolicyInputTest, RatiosThatOverflowAreRefusedAlsoWhereTheyAreClipped) {
        {LossParams(ImportanceSamplingParams{}), LossParams(PpoParams{}),
         LossParams(CispoParams{})}) {
     for (const double advantage : {1.0, 0.0, -1.0}) {
-      ExpectRefused(One(params, 800, advantage), "predictions.data[0]", "800",
+      ExpectRefusal(One(params, 800, advantage), "predictions.data[0]", "800",
                     "ratio");
       // Fits float64 only.
       const Problem narrow = One(params, 100, advantage);
@@ -432,7 +414,7 @@ TEST(PolicyInputTest, RatiosThatOverflowAreRefusedAlsoWhereTheyAreClipped) {
                   Violates("predictions.data[0]"));
     }
   }
-  ExpectRefused(Elements(K3DivergenceParams{}, {-0.5, -800},
+  ExpectRefusal(Elements(K3DivergenceParams{}, {-0.5, -800},
                          {{"reference_log_probabilities", {-0.5, -1}}}),
                 "predictions.data[1]", "overflows");
   // No ratio in the loss.
@@ -443,20 +425,20 @@ TEST(PolicyInputTest, LogitsNeedPossibleTokens) {
   const PpoParams params{.prediction_kind = kLogits};
   Problem problem = Rows(params, RowRatios());
   problem.predictions[1] = -kInfinity;
-  ExpectRefused(problem, "predictions.data[1]", "-inf", "possible");
+  ExpectRefusal(problem, "predictions.data[1]", "-inf", "possible");
   problem = Rows(params, RowRatios());
   problem.predictions[0] = -kInfinity;
   EXPECT_THAT(Solve(problem), IsOk());
   problem.predictions[4] = kNan;
-  ExpectRefused(problem, "predictions.data[4]", "nan", "finite");
+  ExpectRefusal(problem, "predictions.data[4]", "nan", "finite");
   problem = Rows(params, RowRatios());
   std::fill_n(problem.predictions.begin() + 3, 3, -kInfinity);
-  ExpectRefused(problem, "predictions.data[3]", "-inf only", "possible");
+  ExpectRefusal(problem, "predictions.data[3]", "-inf only", "possible");
   problem = Rows(params, RowRatios());
   problem.extras[0].numbers[1] = -900;
-  ExpectRefused(problem, "predictions.data[3]", "above old", "ratio");
+  ExpectRefusal(problem, "predictions.data[3]", "above old", "ratio");
   problem.extras[0].numbers[1] = kNan;
-  ExpectRefused(problem, "extra_inputs.old_log_probabilities.data[1]", "nan");
+  ExpectRefusal(problem, "extra_inputs.old_log_probabilities.data[1]", "nan");
 }
 
 TEST(PolicyInputTest, LabelsMustBeClassesWhateverTheSemantics) {
@@ -467,7 +449,7 @@ TEST(PolicyInputTest, LabelsMustBeClassesWhateverTheSemantics) {
           Rows(ImportanceSamplingParams{.prediction_kind = kLogits},
                RowRatios(), semantics);
       problem.labels[1] = label;
-      ExpectRefused(problem, "targets.data[1]", std::to_string(label),
+      ExpectRefusal(problem, "targets.data[1]", std::to_string(label),
                     "0 to 2");
     }
   }
@@ -490,11 +472,11 @@ TEST(PolicyInputTest, ExtraInputsAreRequired) {
         LossParams(CispoParams{}), LossParams(DroParams{.beta = 1})}) {
     Problem problem = Usual(params);
     problem.extras.pop_back();
-    ExpectRefused(problem, "extra_inputs.advantages", "nothing");
+    ExpectRefusal(problem, "extra_inputs.advantages", "nothing");
   }
-  ExpectRefused(Elements(TokenCrossEntropyParams{}, kTokens, {}),
+  ExpectRefusal(Elements(TokenCrossEntropyParams{}, kTokens, {}),
                 "extra_inputs.weights", "nothing");
-  ExpectRefused(Elements(K3DivergenceParams{}, kTokens, {}),
+  ExpectRefusal(Elements(K3DivergenceParams{}, kTokens, {}),
                 "extra_inputs.reference_log_probabilities", "nothing");
 }
 
@@ -510,10 +492,10 @@ TEST(TokenCrossEntropyTest, AnImpossibleTokenWithoutWeightCostsNothing) {
   EXPECT_NEAR(answer.result.loss, 2.9676762154941723, 1e-15);
   for (size_t k = 0; k < 3; ++k) EXPECT_EQ(answer.gradient[k], 0);
   rows.extras[0].numbers[0] = 1;
-  ExpectRefused(rows, "predictions.data[1]", "-inf", "possible");
+  ExpectRefusal(rows, "predictions.data[1]", "-inf", "possible");
   rows.extras[0].numbers[0] = 0;
   rows.predictions[1] = kNan;
-  ExpectRefused(rows, "predictions.data[1]", "nan");
+  ExpectRefusal(rows, "predictions.data[1]", "nan");
 }
 
 // Semantics.
