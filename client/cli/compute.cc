@@ -54,6 +54,11 @@ absl::Status ReadFiles(const ComputeFlags& flags, const v1::Loss& loss,
     }
     const std::string field =
         absl::StrCat("extra_inputs.", input.substr(0, equals));
+    if (files->Find(field) != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--extra_inputs ", input.substr(0, equals),
+                       ": got two files, allowed: one"));
+    }
     absl::Status status =
         files->Read(field, absl::StrCat("--extra_inputs ", input),
                     input.substr(equals + 1), ElementsOf(loss, field));

@@ -48,6 +48,9 @@ std::string ElementText(int64_t index, const std::vector<int64_t>& shape) {
 
 // The flag for a field that is no file.
 std::string FlagOf(const std::vector<std::string>& path) {
+  if (path[0] == "extra_inputs" && path.size() > 1) {
+    return absl::StrCat("--extra_inputs ", path[1]);
+  }
   if (path[0] == "extra_gradients" && path.size() > 1) {
     return absl::StrCat("--extra_gradient_out ", path[1]);
   }

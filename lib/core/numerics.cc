@@ -33,7 +33,7 @@ std::string_view SimdTarget() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
 
 bool Reproducible() { return HWY_DYNAMIC_DISPATCH(HasFma)(); }
 
-std::string_view NumericsVersion() { return Reproducible() ? "3" : "3-no-fma"; }
+std::string_view NumericsVersion() { return Reproducible() ? "4" : "4-no-fma"; }
 
 }  // namespace lossd
 #endif  // HWY_ONCE

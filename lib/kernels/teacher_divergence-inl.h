@@ -200,18 +200,35 @@ HWY_INLINE bool ForwardRow(const Distribution& teacher,
   return finite && std::isfinite(*loss);
 }
 
-// gradient_j = scale q_j (logs_j - mean), where q_j is not 0.
+// gradient_j = scale q_j (logs_j - sum_k q_k logs_k), where q_j is not 0. Taken
+// relative to the likeliest class m, whose own term is q_m times the small
+// sum_k q_k (logs_m - logs_k): a confident student (q_m near 1) would lose its
+// digits in the difference to the mean.
 HWY_INLINE bool StoreCentered(const Distribution& student, size_t columns,
-                              double scale, double mean, const double* logs,
+                              double scale, const double* logs,
                               double* gradient) {
   const ChunkTag<double> d;
+  const auto zero = hn::Zero(d);
+  size_t likeliest = 0;
+  while (student.logits[likeliest] != student.softmax.max) ++likeliest;
+  const auto reference = hn::Set(d, logs[likeliest]);
+  LaneAccumulator above;
+  ForEachChunk(columns, [&](size_t i, size_t) HWY_ATTR {
+    for (size_t lane = 0; lane < kSumLanes; lane += hn::MaxLanes(d)) {
+      const auto exp = hn::Load(d, student.exps + i + lane);
+      const auto below = hn::Sub(reference, hn::Load(d, logs + i + lane));
+      above.AddDoubles(
+          hn::IfThenElseZero(hn::Gt(exp, zero), hn::Mul(exp, below)), lane);
+    }
+  });
+  const auto offset = hn::Set(d, above.Sum() / student.softmax.sum);
   const auto factor = hn::Set(d, scale / student.softmax.sum);
-  const auto mean_v = hn::Set(d, mean);
   return StoreGradient<false>(
       gradient, columns, [&](size_t i, size_t) HWY_ATTR {
         const auto exp = hn::LoadU(d, student.exps + i);
-        const auto centered = hn::Sub(hn::LoadU(d, logs + i), mean_v);
-        return hn::IfThenElseZero(hn::Gt(exp, hn::Zero(d)),
+        const auto centered =
+            hn::Add(hn::Sub(hn::LoadU(d, logs + i), reference), offset);
+        return hn::IfThenElseZero(hn::Gt(exp, zero),
                                   hn::Mul(hn::Mul(exp, factor), centered));
       });
 }
@@ -232,7 +249,7 @@ HWY_INLINE bool ReverseRow(const Distribution& teacher,
               });
   *loss = sum.Sum();
   if (gradient == nullptr) return std::isfinite(*loss);
-  return StoreCentered(student, columns, scale, *loss, logs, gradient) &&
+  return StoreCentered(student, columns, scale, logs, gradient) &&
          std::isfinite(*loss);
 }
 
@@ -243,22 +260,16 @@ HWY_INLINE bool JensenShannonRow(const Distribution& teacher,
                                  double* loss) {
   const ChunkTag<double> d;
   LaneAccumulator sum;
-  LaneAccumulator mean;
-  ForEachPair(
-      teacher, student, columns,
-      [&](size_t i, size_t lane, const auto& pair) HWY_ATTR {
-        const auto term = TermOfJensenShannon(d, pair, teacher_share);
-        sum.AddDoubles(term.value, lane);
-        const auto has_mass = hn::Gt(pair.student, hn::Zero(d));
-        mean.AddDoubles(
-            hn::IfThenElseZero(has_mass, hn::Mul(pair.student, term.log_ratio)),
-            lane);
-        hn::Store(term.log_ratio, d, logs + i + lane);
-      });
+  ForEachPair(teacher, student, columns,
+              [&](size_t i, size_t lane, const auto& pair) HWY_ATTR {
+                const auto term = TermOfJensenShannon(d, pair, teacher_share);
+                sum.AddDoubles(term.value, lane);
+                hn::Store(term.log_ratio, d, logs + i + lane);
+              });
   *loss = sum.Sum();
   if (gradient == nullptr) return std::isfinite(*loss);
-  return StoreCentered(student, columns, scale * (1 - teacher_share),
-                       mean.Sum(), logs, gradient) &&
+  return StoreCentered(student, columns, scale * (1 - teacher_share), logs,
+                       gradient) &&
          std::isfinite(*loss);
 }
 

@@ -196,6 +196,20 @@ TEST_F(LossctlTest, RefusalsNameTheFlag) {
   ExpectRefused(absl::StrCat("compute --loss mse --extra_inputs colour=",
                              WriteFloats("x.npy", {1}, {2}), kDiabetes),
                 "--extra_inputs colour=");
+  ExpectRefused(
+      "compute --loss importance_sampling --predictions "
+      "tests/data/diabetes_predictions.npy",
+      "--extra_inputs old_log_probabilities: got nothing");
+}
+
+TEST_F(LossctlTest, AnExtraInputHasOneFile) {
+  const std::string input =
+      absl::StrCat(" --extra_inputs variance=", WriteFloats("x.npy", {1}, {2}));
+  const Outcome outcome = Lossctl(
+      absl::StrCat("compute --loss gaussian_nll", input, input, kDiabetes));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.err,
+            "lossctl: --extra_inputs variance: got two files, allowed: one\n");
 }
 
 TEST_F(LossctlTest, RefusalsNameFileRowAndColumn) {

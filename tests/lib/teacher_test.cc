@@ -137,6 +137,24 @@ TEST(TeacherDivergenceTest, NearlyEqualLogitsKeepTheirDigits) {
   for (size_t k = 0; k < 3; ++k) EXPECT_NEAR(gradient[k], expected[k], 4e-16);
 }
 
+// By 60-digit arithmetic. With q the student, q_1 is 1 - 2e-21 and rounds to 1:
+// its slope is not what is left of a difference of logarithms of 50.
+TEST(TeacherDivergenceTest, AConfidentStudentsSlopesKeepTheirDigits) {
+  const auto expect = [](const LossParams& params, const Numbers& slopes) {
+    const Answer answer = MustSolve(Rows(params, {2, 50, 0.5}, {1, 0, -1}));
+    for (size_t k = 0; k < 3; ++k) {
+      // A logarithm of 50 is off by 2^-48, which is 1e-16 of it.
+      EXPECT_NEAR(answer.gradient[k] / slopes[k], 1, 1e-14) << k;
+    }
+  };
+  expect(DistillationDivergenceParams{.reverse = true},
+         {-6.983304005430582e-20, 8.5255898920264905e-20,
+          -1.5422858865959085e-20});
+  expect(JensenShannonDivergenceParams{},
+         {-3.3757488680232657e-20, 4.1210303263156833e-20,
+          -7.4528145829241761e-21});
+}
+
 // Rows that span blocks: classes that are impossible for both change nothing.
 TEST(TeacherDivergenceTest, ImpossibleClassesChangeNothing) {
   const size_t columns = kBlockElements + 17;
