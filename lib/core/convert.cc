@@ -9,6 +9,7 @@
 #include <numeric>
 #include <type_traits>
 
+#include "lib/core/scratch.h"
 #include "lib/core/violation.h"
 #include "lib/kernels/half.h"
 #include "lib/kernels/loss_kernel.h"
@@ -176,9 +177,12 @@ size_t ConvertToAnyHalf(const T* elements, size_t count, bool finite_only,
 
 template <class Integer>
 std::string IntegerText(const TensorView& tensor, size_t index) {
+  Integer scratch;
   Integer integer;
-  std::memcpy(&integer, tensor.data.data() + index * sizeof(Integer),
-              sizeof(Integer));
+  std::memcpy(
+      &integer,
+      tensor.data.Read(index * sizeof(Integer), sizeof(Integer), &scratch),
+      sizeof(Integer));
   return std::to_string(integer);
 }
 
@@ -187,12 +191,20 @@ std::string IntegerText(const TensorView& tensor, size_t index) {
 template <class T>
 const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
                       T* scratch) {
-  const std::byte* source = tensor.data.data() + begin * SizeOf(tensor.dtype);
+  const size_t size = SizeOf(tensor.dtype);
   if (tensor.dtype == kDtypeOf<T>) {
-    if (IsAligned(source, sizeof(T))) return reinterpret_cast<const T*>(source);
-    if (count > 0) std::memcpy(scratch, source, count * sizeof(T));
+    const std::byte* own =
+        tensor.data.Read(begin * size, count * size, scratch);
+    if (IsAligned(own, sizeof(T))) return reinterpret_cast<const T*>(own);
+    if (count > 0) std::memcpy(scratch, own, count * sizeof(T));
     return scratch;
   }
+  std::optional<Scratch<std::byte>> joined;
+  if (tensor.data.data() == nullptr) {
+    joined.emplace(ScratchUse::kPieces, count * size);
+  }
+  const std::byte* source = tensor.data.Read(begin * size, count * size,
+                                             joined ? joined->data() : nullptr);
   if constexpr (std::is_same_v<T, float>) {
     const bool half =
         tensor.dtype == Dtype::kFloat16 || tensor.dtype == Dtype::kBfloat16;

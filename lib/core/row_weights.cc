@@ -26,9 +26,13 @@ RowWeights::RowWeights(const Problem& problem) : problem_(problem) {
   }
 }
 
-bool RowWeights::Masked(size_t row) const {
-  return problem_.mask && problem_.mask->data[row] == std::byte{0};
+uint8_t RowWeights::MaskOf(size_t row) const {
+  if (!problem_.mask) return 1;
+  uint8_t scratch = 0;
+  return std::to_integer<uint8_t>(*problem_.mask->data.Read(row, 1, &scratch));
 }
+
+bool RowWeights::Masked(size_t row) const { return MaskOf(row) == 0; }
 
 bool RowWeights::Ignored(size_t row) const {
   const std::optional<int64_t>& ignored = problem_.traits().ignore_index;
@@ -109,11 +113,9 @@ void RowWeights::RunBlock(size_t block) {
   for (size_t i = 0; i < count; ++i) {
     const size_t row = begin + i;
     weights[i] = 0;
-    if (problem_.mask && problem_.mask->data[row] > std::byte{1}) {
-      partial.violation = FieldViolation{
-          "mask.data", static_cast<int64_t>(row),
-          std::to_string(std::to_integer<int>(problem_.mask->data[row])),
-          "0 or 1"};
+    if (MaskOf(row) > 1) {
+      partial.violation = FieldViolation{"mask.data", static_cast<int64_t>(row),
+                                         std::to_string(MaskOf(row)), "0 or 1"};
       return;
     }
     if (Masked(row)) {

@@ -66,6 +66,7 @@ class RowWeights {
     std::optional<FieldViolation> violation;
   };
 
+  uint8_t MaskOf(size_t row) const;
   bool Masked(size_t row) const;
   bool Ignored(size_t row) const;
   double Weight(size_t row) const;

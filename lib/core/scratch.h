@@ -16,6 +16,7 @@ enum class ScratchUse : uint8_t {
   kTargets,
   kLabels,
   kKernel,
+  kPieces,
   kGradients,                            // and the next kMaxGradients - 1
   kExtras = kGradients + kMaxGradients,  // and the next kMaxExtras - 1
   kCount = kExtras + kMaxExtras,

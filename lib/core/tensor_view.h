@@ -5,19 +5,21 @@
 #include <cstdint>
 #include <span>
 
+#include "lib/core/bytes.h"
 #include "lib/core/dtype.h"
 
 namespace lossd {
 
 // A borrowed dense tensor: row-major, little-endian, without padding, at any
-// alignment. Shape and data must outlive every use of the view.
+// alignment, in one run or in pieces. Shape and data must outlive every use of
+// the view.
 //
 // Rows are the product of all dimensions but the last. Shape [n] is n rows of
 // one element, shape [] one row of one element.
 struct TensorView {
   Dtype dtype = Dtype::kUnspecified;
   std::span<const int64_t> shape;
-  std::span<const std::byte> data;
+  Bytes data;
 };
 
 }  // namespace lossd

@@ -66,15 +66,16 @@ void AddIntegers(std::span<const std::byte> bytes, v1::Int64List* list) {
 }
 
 void WriteValues(const TensorView& view, v1::Tensor* tensor) {
+  const std::span bytes(view.data.data(), view.data.size());
   switch (view.dtype) {
     case Dtype::kInt32:
-      return AddIntegers<int32_t>(view.data, tensor->mutable_int_values());
+      return AddIntegers<int32_t>(bytes, tensor->mutable_int_values());
     case Dtype::kInt64:
-      return AddIntegers<int64_t>(view.data, tensor->mutable_int_values());
+      return AddIntegers<int64_t>(bytes, tensor->mutable_int_values());
     case Dtype::kBool:
-      return AddIntegers<uint8_t>(view.data, tensor->mutable_int_values());
+      return AddIntegers<uint8_t>(bytes, tensor->mutable_int_values());
     default:
-      for (const double number : Numbers(view.dtype, view.data)) {
+      for (const double number : Numbers(view.dtype, bytes)) {
         tensor->mutable_values()->add_values(number);
       }
   }

@@ -537,7 +537,8 @@ TEST_F(BadTensorTest, RowsWithoutElements) {
 }
 
 TEST_F(BadTensorTest, DataTooShortOrTooLong) {
-  mse_.inputs.predictions.data = mse_.inputs.predictions.data.first(47);
+  mse_.inputs.predictions.data =
+      std::span(mse_.inputs.predictions.data.data(), 47);
   EXPECT_THAT(mse_.Run(), Violates("predictions.data"));
   const Shape shape = {2, 1};
   cce_.inputs.targets.shape = shape;

@@ -169,7 +169,19 @@ TensorView TestCall::Add(const std::vector<T>& numbers, Dtype dtype,
     StoreAs(dtype, buffer.bytes.data() + buffer.begin + i * size, numbers[i]);
   }
   input_buffers_.push_back(std::move(buffer));
-  return {dtype, shape, input_buffers_.back().span()};
+  const std::span<std::byte> bytes = input_buffers_.back().span();
+  if (form_.piece_bytes == 0) return {dtype, shape, bytes};
+  return {dtype, shape, Cut(bytes)};
+}
+
+Bytes TestCall::Cut(std::span<const std::byte> bytes) {
+  std::vector<Piece>& pieces = pieces_.emplace_back();
+  for (size_t begin = 0; begin < bytes.size(); begin += form_.piece_bytes) {
+    const auto piece =
+        bytes.subspan(begin, std::min(form_.piece_bytes, bytes.size() - begin));
+    pieces.push_back({begin, cut_.emplace_back(piece.begin(), piece.end())});
+  }
+  return {pieces, bytes.size()};
 }
 
 TestCall::TestCall(const Problem& problem, const Form& form)

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -103,6 +104,9 @@ struct Form {
   bool in_place = false;
   // Bytes by which every tensor lies beside an 8-byte boundary.
   size_t offset = 0;
+  // Every input is cut into pieces of so many bytes, each in memory of its own;
+  // 0: not at all. Without `in_place`.
+  size_t piece_bytes = 0;
   int threads = 1;
 };
 
@@ -148,6 +152,7 @@ class TestCall {
   void AddExtras(const Problem& problem, const LossTraits& traits);
   Buffer MakeInput(size_t size) const;
   Buffer MakeOutput(size_t size) const;
+  Bytes Cut(std::span<const std::byte> bytes);
   template <class T>
   TensorView Add(const std::vector<T>& numbers, Dtype dtype,
                  std::span<const int64_t> shape);
@@ -160,6 +165,9 @@ class TestCall {
   std::vector<int64_t> column_shape_;
   std::vector<int64_t> indices_shape_;
   std::vector<Buffer> input_buffers_;
+  // Of the inputs that are cut; what is borrowed must not move.
+  std::deque<std::vector<std::byte>> cut_;
+  std::deque<std::vector<Piece>> pieces_;
   std::vector<std::string> extra_names_;
   std::map<std::string, Buffer> extra_gradients_;
   std::vector<NamedOutput> extra_outputs_;

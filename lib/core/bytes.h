@@ -1,0 +1,66 @@
+// Bytes of a tensor, wherever they lie.
+
+#ifndef LOSSD_LIB_CORE_BYTES_H_
+#define LOSSD_LIB_CORE_BYTES_H_
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+namespace lossd {
+
+// Some of a tensor's bytes.
+struct Piece {
+  // Place of the first one among the bytes of the tensor.
+  size_t begin = 0;
+  std::span<const std::byte> bytes;
+};
+
+// The borrowed bytes of a tensor: one run, or pieces as a network delivers
+// them, cut anywhere. Thread-safe.
+class Bytes {
+ public:
+  Bytes() = default;
+
+  // One run. Implicit, since that is what most callers have.
+  template <class Run>
+  requires std::convertible_to<Run, std::span<const std::byte>> Bytes(
+      Run&& run)  // NOLINT(google-explicit-constructor)
+      : Bytes(Whole{run}) {}
+
+  // A tensor of `size` bytes in pieces, in order and without gaps between
+  // them. They need not be all of it: what is read must be among them. `pieces`
+  // is borrowed.
+  Bytes(std::span<const Piece> pieces, size_t size)
+      : size_(size), pieces_(pieces) {}
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  // Start of the run; null for pieces.
+  const std::byte* data() const { return run_; }
+
+  // The bytes [begin, begin + size): where they are if that is one run, else
+  // copied into `scratch`, which has room for them.
+  const std::byte* Read(size_t begin, size_t size, void* scratch) const {
+    if (run_ != nullptr || size == 0) return run_ + (size == 0 ? 0 : begin);
+    return ReadPieces(begin, size, scratch);
+  }
+
+ private:
+  struct Whole {
+    std::span<const std::byte> run;
+  };
+  explicit Bytes(Whole whole)
+      : size_(whole.run.size()), run_(whole.run.data()) {}
+
+  const std::byte* ReadPieces(size_t begin, size_t size, void* scratch) const;
+
+  size_t size_ = 0;
+  const std::byte* run_ = nullptr;
+  std::span<const Piece> pieces_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_LIB_CORE_BYTES_H_
