@@ -1,0 +1,135 @@
+#include "tests/proto/wire/differential.h"
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "proto/wire/reader.h"
+#include "proto/wire/writer.h"
+
+namespace lossd::wire {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+bool HoldsTensorBytes(const FieldDescriptor& field) {
+  return &field == v1::Tensor::descriptor()->FindFieldByName("data") ||
+         &field == v1::StreamChunk::descriptor()->FindFieldByName("data");
+}
+
+std::string Bytes(const Payload& payload) {
+  std::string bytes;
+  const auto append = [&bytes](std::span<const std::byte> run) {
+    bytes.append(reinterpret_cast<const char*>(run.data()), run.size());
+  };
+  if (payload.is_whole()) {
+    append(payload.whole());
+  } else {
+    for (const auto& piece : payload.pieces()) append(piece);
+  }
+  return bytes;
+}
+
+template <class M>
+std::string DifferenceAs(std::string_view bytes, uint32_t seed) {
+  const std::string name = M::descriptor()->name() + ": ";
+  M expected;
+  const bool accepted =
+      expected.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  M message;
+  ReceivedPayloads payloads;
+  const bool read = ReadMessage(Cut(bytes, seed), &message, &payloads);
+  if (read != accepted) {
+    return name + (read ? "accepted, but no message" : "refused");
+  }
+  if (!read) return "";
+  bool sizes_differ = false;
+  ReplaceTensorBytes(&message, [&](const std::string& field) {
+    const Payload payload = payloads.Of(field);
+    std::string whole = Bytes(payload);
+    sizes_differ |= whole.size() != payload.size();
+    return whole;
+  });
+  if (sizes_differ) return name + "sizes of payloads";
+  // Text, since NaN differs from itself.
+  if (message.DebugString() != expected.DebugString()) {
+    return name + "another message";
+  }
+  // Nobody writes what he does not know.
+  expected.DiscardUnknownFields();
+  message.DiscardUnknownFields();
+  SentPayloads sent;
+  ReplaceTensorBytes(&expected, [&sent](const std::string& field) {
+    return sent.Add(grpc::Slice(field));
+  });
+  M back;
+  if (!back.ParseFromString(Join(WriteMessage(expected, sent)))) {
+    return name + "what was written is no message";
+  }
+  if (back.DebugString() != message.DebugString()) {
+    return name + "another message was written";
+  }
+  return "";
+}
+
+}  // namespace
+
+grpc::ByteBuffer Cut(std::string_view bytes, uint32_t seed) {
+  std::minstd_rand random(seed);
+  const size_t longest = size_t{1} << (random() % 16);
+  std::vector<grpc::Slice> slices;
+  while (!bytes.empty()) {
+    const size_t size =
+        std::min<size_t>(random() % (longest + 1), bytes.size());
+    slices.emplace_back(bytes.data(), size);
+    bytes.remove_prefix(size);
+  }
+  return {slices.data(), slices.size()};
+}
+
+std::string Join(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer.Valid() || !buffer.Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return bytes;
+}
+
+void ReplaceTensorBytes(
+    Message* message,
+    const std::function<std::string(const std::string&)>& replace) {
+  const auto& reflection = *message->GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(*message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (HoldsTensorBytes(*field)) {
+      std::string bytes = replace(reflection.GetString(*message, field));
+      reflection.SetString(message, field, std::move(bytes));
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      if (!field->is_repeated()) {
+        ReplaceTensorBytes(reflection.MutableMessage(message, field), replace);
+        continue;
+      }
+      for (int i = 0; i < reflection.FieldSize(*message, field); ++i) {
+        ReplaceTensorBytes(reflection.MutableRepeatedMessage(message, field, i),
+                           replace);
+      }
+    }
+  }
+}
+
+std::string Difference(std::string_view bytes, uint32_t seed) {
+  for (const std::string& difference :
+       {DifferenceAs<v1::ComputeRequest>(bytes, seed),
+        DifferenceAs<v1::ComputeResponse>(bytes, seed),
+        DifferenceAs<v1::ComputeStreamRequest>(bytes, seed),
+        DifferenceAs<v1::ComputeStreamResponse>(bytes, seed)}) {
+    if (!difference.empty()) return difference;
+  }
+  return "";
+}
+
+}  // namespace lossd::wire
