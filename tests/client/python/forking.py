@@ -5,6 +5,7 @@
 Exits with 0 if all went as the README says.
 """
 
+import faulthandler
 import multiprocessing
 import os
 import sys
@@ -73,6 +74,8 @@ def train(client, data, expected, **keywords):
 
 
 def main():
+    # Whoever hangs shows where.
+    faulthandler.dump_traceback_later(3 * DEADLINE, exit=True)
     client = lossd.Client(sys.argv[1])
     squares = [float(i * i) for i in range(16)]
 
