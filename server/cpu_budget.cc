@@ -7,10 +7,9 @@
 #include <fstream>
 #include <limits>
 #include <thread>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "server/cgroup.h"
 
 namespace lossd {
 namespace {
@@ -35,36 +34,10 @@ double QuotaV1(const std::string& folder) {
   return limited ? quota / period : kUnlimited;
 }
 
-// The least quota from `path` up to the hierarchy's root. In a container the
-// root is often its own cgroup, whatever the path says.
-double LeastQuota(const std::string& hierarchy, std::string path,
-                  double (*quota)(const std::string&)) {
-  double least = kUnlimited;
-  while (true) {
-    least = std::min(least, quota(absl::StrCat(hierarchy, path)));
-    const size_t slash = path.rfind('/');
-    if (path.empty() || slash == std::string::npos) return least;
-    path.resize(slash);
-  }
-}
-
 double CgroupQuota(const std::string& root) {
   double least = kUnlimited;
-  std::ifstream file(absl::StrCat(root, "/proc/self/cgroup"));
-  for (std::string line; std::getline(file, line);) {
-    // "0::/path" in version 2, "4:cpu,cpuacct:/path" in version 1.
-    const std::vector<std::string> parts =
-        absl::StrSplit(line, absl::MaxSplits(':', 2));
-    if (parts.size() != 3) continue;
-    const std::vector<std::string> controllers = absl::StrSplit(parts[1], ',');
-    const std::string mount = absl::StrCat(root, "/sys/fs/cgroup");
-    if (parts[1].empty()) {
-      least = std::min(least, LeastQuota(mount, parts[2], QuotaV2));
-    } else if (std::find(controllers.begin(), controllers.end(), "cpu") !=
-               controllers.end()) {
-      least = std::min(least, LeastQuota(absl::StrCat(mount, "/", parts[1]),
-                                         parts[2], QuotaV1));
-    }
+  for (const std::string& folder : CgroupFolders(root, "cpu")) {
+    least = std::min({least, QuotaV2(folder), QuotaV1(folder)});
   }
   return least;
 }

@@ -3,36 +3,24 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <string>
 
-#include "tests/server/temp_dir.h"
+#include "tests/server/fake_machine.h"
 
 namespace lossd {
 namespace {
 
-// A machine's /proc and /sys below a folder.
-class FakeMachine {
+class FakeCpus : public FakeMachine {
  public:
-  void Write(const std::string& path, const std::string& text) const {
-    const std::filesystem::path full = dir_ / path;
-    std::filesystem::create_directories(full.parent_path());
-    std::ofstream(full) << text;
-  }
-  int Budget() const { return CpuBudget(dir_ / ""); }
-
- private:
-  TempDir dir_;
+  int Budget() const { return CpuBudget(root()); }
 };
 
 // Without quotas the affinity of this very test counts.
-int Unlimited() { return FakeMachine().Budget(); }
+int Unlimited() { return FakeCpus().Budget(); }
 
 TEST(CpuBudgetTest, NoCgroups) { EXPECT_GE(Unlimited(), 1); }
 
 TEST(CpuBudgetTest, Version2) {
-  FakeMachine machine;
+  FakeCpus machine;
   machine.Write("proc/self/cgroup", "0::/pod/box\n");
   machine.Write("sys/fs/cgroup/pod/box/cpu.max", "max 100000\n");
   EXPECT_EQ(machine.Budget(), Unlimited());
@@ -41,7 +29,7 @@ TEST(CpuBudgetTest, Version2) {
 }
 
 TEST(CpuBudgetTest, AParentsQuotaCounts) {
-  FakeMachine machine;
+  FakeCpus machine;
   machine.Write("proc/self/cgroup", "0::/pod/box\n");
   machine.Write("sys/fs/cgroup/pod/box/cpu.max", "max 100000\n");
   machine.Write("sys/fs/cgroup/pod/cpu.max", "1000 100000\n");
@@ -49,14 +37,14 @@ TEST(CpuBudgetTest, AParentsQuotaCounts) {
 }
 
 TEST(CpuBudgetTest, TheRootsQuotaCountsInAContainer) {
-  FakeMachine machine;
+  FakeCpus machine;
   machine.Write("proc/self/cgroup", "0::/\n");
   machine.Write("sys/fs/cgroup/cpu.max", "1000 100000\n");
   EXPECT_EQ(machine.Budget(), 1);
 }
 
 TEST(CpuBudgetTest, Version1) {
-  FakeMachine machine;
+  FakeCpus machine;
   machine.Write("proc/self/cgroup",
                 "5:memory:/x\n4:cpu,cpuacct:/docker/abc\n0::/\n");
   machine.Write("sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_quota_us", "-1");
@@ -69,7 +57,7 @@ TEST(CpuBudgetTest, Version1) {
 }
 
 TEST(CpuBudgetTest, PartsOfACpuAreRoundedUp) {
-  FakeMachine machine;
+  FakeCpus machine;
   machine.Write("proc/self/cgroup", "0::/\n");
   machine.Write("sys/fs/cgroup/cpu.max", "110000 100000\n");
   EXPECT_EQ(machine.Budget(), std::min(2, Unlimited()));
