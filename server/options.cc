@@ -16,6 +16,9 @@ constexpr int kMaxThreads = 1024;
 constexpr int64_t kMinMessageBytes = 1024;
 // gRPC and protobuf count message sizes in int.
 constexpr int64_t kMaxMessageBytes = int64_t{1} << 30;
+// Less is a number of another unit rather than a budget.
+constexpr int64_t kMinMemoryBudget = int64_t{1} << 20;
+constexpr int64_t kMaxMemoryBudget = int64_t{1} << 50;
 constexpr int64_t kMaxItems = 1'000'000;
 constexpr double kMaxSeconds = 3600;
 // CLI11 takes an empty environment variable for none.
@@ -31,6 +34,17 @@ std::string CheckMetricsListen(const std::string& text) {
   const absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
   if (!address.ok()) return std::string(address.status().message());
   return address->unix_path.empty() ? "" : "only HOST:PORT serves metrics";
+}
+
+std::string CheckMemoryBudget(const std::string& text) {
+  int64_t bytes = 0;
+  if (absl::SimpleAtoi(text, &bytes) &&
+      (bytes == 0 ||
+       (bytes >= kMinMemoryBudget && bytes <= kMaxMemoryBudget))) {
+    return "";
+  }
+  return absl::StrCat("'", text, "' is neither 0 nor in [", kMinMemoryBudget,
+                      ", ", kMaxMemoryBudget, "] bytes");
 }
 
 // Unlike CLI::Range this refuses NaN.
@@ -70,6 +84,12 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
                  "largest request and reply, in bytes")
       ->envname("LOSSD_MAX_MESSAGE_BYTES")
       ->check(CLI::Range(kMinMessageBytes, kMaxMessageBytes))
+      ->capture_default_str();
+  app.add_option("--memory_budget", options.memory_budget,
+                 "bytes of requests in hand and replies not yet sent; 0: half "
+                 "of what the cgroup or the machine allows")
+      ->envname("LOSSD_MEMORY_BUDGET")
+      ->check(CheckMemoryBudget)
       ->capture_default_str();
   app.add_option("--max_items", options.max_items, "most items in a request")
       ->envname("LOSSD_MAX_ITEMS")

@@ -20,6 +20,9 @@ struct ServerOptions {
   int threads = 0;
   // Largest request and reply.
   int64_t max_message_bytes = int64_t{256} << 20;
+  // Bytes of requests in hand and replies not yet sent; 0: half of
+  // MemoryLimit().
+  int64_t memory_budget = 0;
   // Most items in a request.
   int64_t max_items = 16384;
   // Seconds between "not serving" and the refusal of new RPCs on shutdown, so

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/status_matchers.h"
@@ -42,6 +44,7 @@ TEST(OptionsTest, Defaults) {
   EXPECT_EQ(line->options.metrics_listen, "127.0.0.1:9464");
   EXPECT_EQ(line->options.threads, 0);
   EXPECT_EQ(line->options.max_message_bytes, 256 << 20);
+  EXPECT_EQ(line->options.memory_budget, 0);
   EXPECT_EQ(line->options.max_items, 16384);
   EXPECT_EQ(line->options.log_level, "info");
 }
@@ -80,6 +83,21 @@ TEST(OptionsTest, TheEnvironmentStandsInForFlags) {
   EXPECT_THAT(flags->options.listen, ElementsAre("127.0.0.1:5"));
 }
 
+TEST(OptionsTest, TheMemoryBudgetIsInBytes) {
+  const Environment variable("LOSSD_MEMORY_BUDGET", "8589934592");
+  const auto environment = Parse({});
+  ASSERT_THAT(environment, IsOk());
+  EXPECT_EQ(environment->options.memory_budget, int64_t{8} << 30);
+  for (const auto& [flag, bytes] : std::vector<std::pair<const char*, int64_t>>{
+           {"--memory_budget=0", 0},
+           {"--memory_budget=1048576", 1 << 20},
+           {"--memory_budget=1125899906842624", int64_t{1} << 50}}) {
+    const auto line = Parse({flag});
+    ASSERT_THAT(line, IsOk()) << flag;
+    EXPECT_EQ(line->options.memory_budget, bytes);
+  }
+}
+
 TEST(OptionsTest, VersionAndHelpAreTexts) {
   const auto version = Parse({"--version"});
   ASSERT_THAT(version, IsOk());
@@ -115,6 +133,11 @@ INSTANTIATE_TEST_SUITE_P(
                                  "--max_message_bytes"},
         std::vector<const char*>{"--max_message_bytes=1",
                                  "--max_message_bytes"},
+        std::vector<const char*>{"--memory_budget=-1", "--memory_budget"},
+        std::vector<const char*>{"--memory_budget=1048575", "--memory_budget"},
+        std::vector<const char*>{"--memory_budget=1125899906842625",
+                                 "--memory_budget"},
+        std::vector<const char*>{"--memory_budget=8GiB", "--memory_budget"},
         std::vector<const char*>{"--max_items=0", "--max_items"},
         std::vector<const char*>{"--drain_delay=-1", "--drain_delay"},
         std::vector<const char*>{"--drain_timeout=nan", "--drain_timeout"},
