@@ -1,0 +1,95 @@
+// How much memory requests and replies may take, and who waits for a part of
+// it.
+
+#ifndef LOSSD_SERVER_MEMORY_BUDGET_H_
+#define LOSSD_SERVER_MEMORY_BUDGET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+
+namespace lossd {
+
+// Counts the bytes of requests in hand and of replies not yet sent; it
+// allocates nothing. First come, first served: while somebody waits, nobody who
+// comes later gets a byte, so large requests are not overtaken for ever. No
+// function blocks. All functions are thread-safe; amounts are not negative.
+//
+// Whatever makes room (a Reservation that ends or shrinks, Cancel) calls, on
+// its own thread and under no lock of the budget's, the `ready` of those who
+// get that room: the caller must hold no lock that a `ready` takes.
+class MemoryBudget {
+  struct State;
+
+ public:
+  // Bytes taken out of the budget, which go back when this is destroyed or
+  // overwritten: on any thread, also after the budget's own end. Empty when
+  // default-constructed or moved from. One thread at a time.
+  class Reservation {
+   public:
+    Reservation() = default;
+    Reservation(Reservation&& other) noexcept;
+    Reservation& operator=(Reservation&& other) noexcept;
+    ~Reservation() { Shrink(0); }
+
+    int64_t bytes() const { return bytes_; }
+    // Returns what is more than `to` bytes, which is at most bytes().
+    void Shrink(int64_t to);
+    // Takes `bytes`, at most bytes(), out of this one, to be returned on its
+    // own.
+    [[nodiscard]] Reservation Split(int64_t bytes);
+
+   private:
+    friend class MemoryBudget;
+    friend struct State;
+    Reservation(std::shared_ptr<State> state, int64_t bytes);
+
+    std::shared_ptr<State> state_;
+    int64_t bytes_ = 0;
+  };
+
+  // Gets what was waited for. It must not throw.
+  using Ready = std::function<void(Reservation)>;
+  using Ticket = uint64_t;
+
+  struct Figures {
+    int64_t budget = 0;
+    int64_t reserved = 0;
+    // The most that was ever reserved at once.
+    int64_t high_water = 0;
+    size_t waiting = 0;
+  };
+
+  // `bytes` in all; at most `max_waiting` wait.
+  MemoryBudget(int64_t bytes, size_t max_waiting);
+  // Drops those who still wait: their `ready` is not called.
+  ~MemoryBudget();
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  // Nothing if there is no room now, or others wait for it. There always is
+  // room for 0 bytes.
+  std::optional<Reservation> TryReserve(int64_t bytes);
+
+  // Calls `ready` once, when there is room: perhaps before this returns.
+  // Errors, after which `ready` is not called: RESOURCE_EXHAUSTED, more than
+  // the whole budget; UNAVAILABLE, too many wait already.
+  absl::StatusOr<Ticket> Wait(int64_t bytes, Ready ready);
+
+  // True if the ticket still waited: its `ready` is never called. False if
+  // `ready` was called, or is just about to be.
+  bool Cancel(Ticket ticket);
+
+  Figures figures() const;
+
+ private:
+  const std::shared_ptr<State> state_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_MEMORY_BUDGET_H_
