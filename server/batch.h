@@ -1,34 +1,109 @@
-// Computes a whole request: no gRPC here.
+// Computes a whole request, in steps that the scheduler mixes with those of
+// other requests.
 
 #ifndef LOSSD_SERVER_BATCH_H_
 #define LOSSD_SERVER_BATCH_H_
 
+#include <google/protobuf/arena.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/compute.h"
 #include "lossd/v1/loss_service.pb.h"
+#include "proto/wire/reader.h"
+#include "server/buffer_pool.h"
+#include "server/item_codec.h"
 #include "server/metrics.h"
+#include "server/reply_tensors.h"
 
 namespace lossd {
 
 struct BatchLimits {
   int threads = 1;
-  // The items and the bytes of a request are checked before it is parsed; the
-  // batch cares about the bytes of the reply.
   int64_t max_items = 0;
+  // Of the request, which gRPC checks, and of the reply.
   int64_t max_message_bytes = 0;
 };
 
-// Fills `response` with one result for each item. Fails as a whole with
-// FAILED_PRECONDITION for another numerics_version, RESOURCE_EXHAUSTED for so
-// many items that not even short texts fit into the reply, or with what
-// `interrupted` says, which is asked before each item. To be called by the
-// thread that owns the OpenMP team.
-absl::Status ComputeBatch(const v1::ComputeRequest& request,
-                          const BatchLimits& limits,
-                          const std::function<absl::Status()>& interrupted,
-                          Metrics& metrics, v1::ComputeResponse* response);
+// One request of Compute: parsed, its items decoded, small items computed many
+// at a time, large ones block by block. The reply has the same bytes for any
+// order of units. As for Job: RunUnit may be called by several threads at a
+// time, everything else by one. No exception but that of the constructor leaves
+// it.
+class Batch {
+ public:
+  // Everything referred to must outlive this; `until_sent` is kept until the
+  // reply's tensors are sent.
+  Batch(grpc::ByteBuffer request, const BatchLimits& limits, Metrics& metrics,
+        BufferPool& pool, std::shared_ptr<const void> until_sent);
+  ~Batch();
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  // As those of Job.
+  size_t units() const { return step_.units; }
+  size_t unit_bytes() const { return step_.unit_bytes; }
+  void RunUnit(size_t unit);
+  bool NextStep();
+
+  // When there is no step left. Fails as a whole with INVALID_ARGUMENT if the
+  // request cannot be parsed, FAILED_PRECONDITION for another numerics_version,
+  // RESOURCE_EXHAUSTED for more items than the limit, for so many that not even
+  // short texts fit into the reply, or when memory runs out.
+  absl::StatusOr<grpc::ByteBuffer> Reply();
+
+ private:
+  struct Item;
+  struct Step {
+    size_t units = 0;
+    size_t unit_bytes = 0;
+    // Runs a unit, and goes on when all have run.
+    std::function<absl::Status(size_t)> run;
+    std::function<absl::Status()> next;
+  };
+
+  absl::Status Parse();
+  absl::Status BeginDecoding();
+  absl::Status Decode(size_t unit);
+  void AllocateOutputs();
+  absl::Status BeginSmallItems();
+  absl::Status ComputeSmallItems(size_t unit);
+  absl::Status BeginLargeItem();
+  absl::Status BeginBlocks();
+  absl::Status FinishLargeItem();
+  void Encode(const absl::StatusOr<LossResult>& computed, Item* item);
+  absl::StatusOr<grpc::ByteBuffer> Write();
+  // Runs `step`, and remembers the status if it fails.
+  void Guard(const std::function<absl::Status()>& step);
+
+  const grpc::ByteBuffer body_;
+  const BatchLimits& limits_;
+  Metrics& metrics_;
+  wire::ReceivedPayloads payloads_;
+  google::protobuf::Arena arena_;
+  v1::ComputeRequest& request_;
+  v1::ComputeResponse& response_;
+  ReplyTensors tensors_;
+  std::vector<Item> items_;
+  // Items of each unit of the small ones, by their indices.
+  std::vector<std::vector<size_t>> small_;
+  std::vector<size_t> large_;
+  size_t next_large_ = 0;
+  std::optional<Computation> computation_;
+  Step step_;
+  std::mutex mutex_;
+  // Of the request as a whole.
+  absl::Status status_;
+};
 
 }  // namespace lossd
 

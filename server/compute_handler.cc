@@ -5,34 +5,64 @@
 #include <grpcpp/impl/codegen/server_callback_handlers.h>
 
 #include <chrono>
-#include <exception>
-#include <new>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "absl/status/status.h"
-#include "lossd/v1/loss_service.pb.h"
+#include "absl/status/statusor.h"
 #include "server/error_details.h"
+#include "server/job.h"
 #include "server/reactor.h"
-#include "server/request_parser.h"
 #include "server/status_adapter.h"
 
 namespace lossd {
 namespace {
 
-using ResponseTraits = grpc::SerializationTraits<v1::ComputeResponse>;
-
-// What a client should wait: for a batch or two to be computed, and for another
-// server to take this one's place.
-constexpr double kQueueFullDelay = 0.1;
+// What a client should wait: for some of what is waiting to be computed, and
+// for another server to take this one's place.
+constexpr double kTooManyDelay = 0.1;
 constexpr double kShutdownDelay = 1;
 
-absl::Status QueueFull() {
+// A request this small is computed on gRPC's own thread, which takes tens of
+// microseconds: handing it to another one and back would take as long.
+constexpr size_t kSmallRequest = size_t{32} << 10;
+
+absl::Status TooMany() {
   return TryAgain(
       "too many requests are waiting to be computed, try again later",
-      kQueueFullDelay);
+      kTooManyDelay);
 }
 
-// One call. Reads a message and the end of the stream on gRPC's threads, and
-// does everything that may take long on the compute thread.
+class ComputeReactor;
+
+// The work of a call, which says what became of it to the reactor.
+class ComputeJob final : public Job {
+ public:
+  ComputeJob(ComputeReactor& reactor, std::string caller,
+             const grpc::ByteBuffer& request, const ComputeContext& context)
+      : reactor_(reactor),
+        caller_(std::move(caller)),
+        batch_(request, context.limits, context.metrics, context.pool,
+               nullptr) {}
+
+  const std::string& caller() const override { return caller_; }
+  size_t units() const override { return batch_.units(); }
+  size_t unit_bytes() const override { return batch_.unit_bytes(); }
+  void RunUnit(size_t unit) override { batch_.RunUnit(unit); }
+  bool NextStep() override { return batch_.NextStep(); }
+  bool Unwanted() override;
+  void Answer() override;
+
+ private:
+  ComputeReactor& reactor_;
+  const std::string caller_;
+  Batch batch_;
+  absl::Status interrupted_;
+};
+
+// One call. Reads a message and the end of the stream on gRPC's threads; what
+// may take long is the scheduler's.
 class ComputeReactor final : public RawReactor {
  public:
   ComputeReactor(const ComputeContext& context,
@@ -41,11 +71,35 @@ class ComputeReactor final : public RawReactor {
         call_(call),
         rpc_(context.metrics, Metrics::Method::kCompute) {
     // A message that would be refused need not be sent.
-    if (context_.queue.Full()) {
-      EndWith(QueueFull());
+    if (context_.scheduler.Full()) {
+      EndWith(TooMany());
     } else {
       Read(&request_);
     }
+  }
+
+  // Why the answer is not wanted any more, if it is not.
+  absl::Status Interrupted() const {
+    if (call_.deadline() < std::chrono::system_clock::now()) {
+      return absl::DeadlineExceededError(
+          "the deadline passed before the result was computed");
+    }
+    if (cancelled_ || call_.IsCancelled()) {
+      return absl::CancelledError("the call was cancelled");
+    }
+    if (context_.abandon) {
+      return TryAgain("the server is shutting down", kShutdownDelay);
+    }
+    return absl::OkStatus();
+  }
+
+  // Ends the call.
+  void Answer(absl::StatusOr<grpc::ByteBuffer> reply) {
+    if (!reply.ok()) return EndWith(reply.status());
+    reply_ = *std::move(reply);
+    rpc_.Finish(absl::StatusCode::kOk);
+    rpc_.Sent(reply_.Length());
+    WriteAndFinish(&reply_);
   }
 
  private:
@@ -60,7 +114,7 @@ class ComputeReactor final : public RawReactor {
       return EndWith(
           absl::InvalidArgumentError("Compute takes one message, got more"));
     }
-    if (!context_.queue.Push([this] { Run(); })) EndWith(QueueFull());
+    Compute();
   }
 
   void Cancelled() override { cancelled_ = true; }
@@ -82,63 +136,26 @@ class ComputeReactor final : public RawReactor {
                : interrupted;
   }
 
-  // Why the answer is not wanted any more, if it is not.
-  absl::Status Interrupted() const {
-    if (call_.deadline() < std::chrono::system_clock::now()) {
-      return absl::DeadlineExceededError(
-          "the deadline passed before the result was computed");
-    }
-    if (cancelled_ || call_.IsCancelled()) {
-      return absl::CancelledError("the call was cancelled");
-    }
-    if (context_.abandon) {
-      return TryAgain("the server is shutting down", kShutdownDelay);
-    }
-    return absl::OkStatus();
+  void Compute() {
+    auto job =
+        std::make_unique<ComputeJob>(*this, call_.peer(), request_, context_);
+    if (request_.Length() <= kSmallRequest) return RunHere(*job);
+    // The job keeps what it needs of the request.
+    request_.Clear();
+    if (!context_.scheduler.Submit(std::move(job))) EndWith(TooMany());
   }
 
-  // On the compute thread.
-  void Run() {
+  void RunHere(Job& job) {
     const auto start = std::chrono::steady_clock::now();
-    const absl::Status status = RunGuarded();
+    if (!job.Unwanted()) {
+      do {
+        for (size_t i = 0; i < job.units(); ++i) job.RunUnit(i);
+      } while (job.NextStep());
+    }
     const std::chrono::duration<double> seconds =
         std::chrono::steady_clock::now() - start;
-    // While this thread parses or encodes, the others of its team can do
-    // nothing else.
-    context_.metrics.AddBusySeconds(seconds.count() * context_.limits.threads);
-    if (!status.ok()) return EndWith(status);
-    rpc_.Finish(absl::StatusCode::kOk);
-    rpc_.Sent(reply_.Length());
-    WriteAndFinish(&reply_);
-  }
-
-  absl::Status RunGuarded() {
-    try {
-      return Compute();
-    } catch (const std::bad_alloc&) {
-      return absl::ResourceExhaustedError(
-          "there is not enough memory for this request");
-    } catch (const std::exception& error) {
-      return absl::InternalError(error.what());
-    }
-  }
-
-  absl::Status Compute() {
-    absl::Status status = Interrupted();
-    if (!status.ok()) return status;
-    v1::ComputeRequest request;
-    status = ParseRequest(&request_, context_.limits.max_items, &request);
-    if (!status.ok()) return status;
-    v1::ComputeResponse response;
-    status = ComputeBatch(
-        request, context_.limits, [this] { return Interrupted(); },
-        context_.metrics, &response);
-    if (!status.ok()) return status;
-    bool own = false;
-    if (!ResponseTraits::Serialize(response, &reply_, &own).ok()) {
-      return absl::InternalError("the reply could not be serialized");
-    }
-    return absl::OkStatus();
+    context_.metrics.AddBusySeconds(seconds.count());
+    job.Answer();
   }
 
   const ComputeContext& context_;
@@ -150,6 +167,19 @@ class ComputeReactor final : public RawReactor {
   bool has_request_ = false;
   std::atomic<bool> cancelled_ = false;
 };
+
+bool ComputeJob::Unwanted() {
+  interrupted_ = reactor_.Interrupted();
+  return !interrupted_.ok();
+}
+
+void ComputeJob::Answer() {
+  if (interrupted_.ok()) {
+    reactor_.Answer(batch_.Reply());
+  } else {
+    reactor_.Answer(interrupted_);
+  }
+}
 
 }  // namespace
 

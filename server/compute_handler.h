@@ -8,14 +8,16 @@
 #include <atomic>
 
 #include "server/batch.h"
-#include "server/compute_queue.h"
+#include "server/buffer_pool.h"
 #include "server/metrics.h"
+#include "server/scheduler.h"
 
 namespace lossd {
 
 // What every call of Compute needs; outlives all of them. Thread-safe.
 struct ComputeContext {
-  ComputeQueue& queue;
+  Scheduler& scheduler;
+  BufferPool& pool;
   Metrics& metrics;
   const BatchLimits& limits;
   // Set when what waits is to be refused rather than computed.

@@ -152,7 +152,8 @@ void SetShape(std::span<const int64_t> shape, Dtype dtype, v1::Tensor* tensor) {
 
 }  // namespace
 
-absl::Status DecodedItem::Decode(const MergedItem& item) {
+absl::Status DecodedItem::Decode(const MergedItem& item,
+                                 const wire::ReceivedPayloads& payloads) {
   const v1::Loss& wanted =
       item.loss != nullptr ? *item.loss : v1::Loss::default_instance();
   loss_name_ = LossName(wanted);
@@ -171,30 +172,31 @@ absl::Status DecodedItem::Decode(const MergedItem& item) {
   if (!reduction.ok()) return reduction.status();
   spec_.reduction = *reduction;
   spec_.normalizer = item.normalizer;
-  LOSSD_RETURN_IF_ERROR(DecodeTensors(item));
+  LOSSD_RETURN_IF_ERROR(DecodeTensors(item, payloads));
   return DecodeOutputs(item);
 }
 
-absl::Status DecodedItem::DecodeTensor(const std::string& path,
+absl::Status DecodedItem::DecodeTensor(std::string path,
                                        const v1::Tensor& tensor,
+                                       const wire::ReceivedPayloads& payloads,
                                        TensorView* view) {
-  DecodedTensor& decoded = tensors_.emplace_back();
-  by_path_[path] = &decoded;
-  absl::Status status = decoded.Decode(tensor, path);
+  DecodedTensor& decoded = tensors_.emplace_back(std::move(path));
+  absl::Status status = decoded.Decode(tensor, payloads);
   *view = decoded.view();
   return status;
 }
 
-absl::Status DecodedItem::DecodeTensors(const MergedItem& item) {
+absl::Status DecodedItem::DecodeTensors(
+    const MergedItem& item, const wire::ReceivedPayloads& payloads) {
   if (item.predictions == nullptr) {
     return InvalidField({"predictions", std::nullopt, "nothing", "a tensor"});
   }
-  LOSSD_RETURN_IF_ERROR(
-      DecodeTensor("predictions", *item.predictions, &inputs_.predictions));
+  LOSSD_RETURN_IF_ERROR(DecodeTensor("predictions", *item.predictions, payloads,
+                                     &inputs_.predictions));
   // Some losses have none; whether this one does, the library knows.
   if (item.targets != nullptr) {
     LOSSD_RETURN_IF_ERROR(
-        DecodeTensor("targets", *item.targets, &inputs_.targets));
+        DecodeTensor("targets", *item.targets, payloads, &inputs_.targets));
   }
   const struct {
     const char* path;
@@ -207,7 +209,8 @@ absl::Status DecodedItem::DecodeTensors(const MergedItem& item) {
   };
   for (const auto& [path, tensor, view] : optional) {
     if (tensor == nullptr) continue;
-    LOSSD_RETURN_IF_ERROR(DecodeTensor(path, *tensor, &view->emplace()));
+    LOSSD_RETURN_IF_ERROR(
+        DecodeTensor(path, *tensor, payloads, &view->emplace()));
   }
   // The names must not move once a view points to them.
   for (const auto& [name, tensor] : item.extra_inputs) {
@@ -216,7 +219,7 @@ absl::Status DecodedItem::DecodeTensors(const MergedItem& item) {
   for (const std::string& name : extra_names_) {
     NamedTensor& extra = extra_inputs_.emplace_back(NamedTensor{name, {}});
     LOSSD_RETURN_IF_ERROR(DecodeTensor(absl::StrCat("extra_inputs.", name),
-                                       *item.extra_inputs.at(name),
+                                       *item.extra_inputs.at(name), payloads,
                                        &extra.tensor));
   }
   inputs_.extra_inputs = extra_inputs_;
@@ -268,23 +271,33 @@ v1::Tensor* DecodedItem::GradientOf(const Gradient& gradient,
              : &(*result->mutable_extra_gradients())[gradient.input];
 }
 
+size_t DecodedItem::work_bytes() const {
+  size_t bytes = reply_bytes();
+  for (const DecodedTensor& tensor : tensors_)
+    bytes += tensor.view().data.size();
+  return bytes;
+}
+
 std::span<std::byte> DecodedItem::Allocate(std::span<const int64_t> shape,
                                            Dtype dtype, size_t elements,
+                                           ReplyTensors* tensors,
                                            v1::Tensor* tensor,
                                            std::string* buffer) const {
   SetShape(shape, dtype, tensor);
-  std::string* bytes = as_values_ ? buffer : tensor->mutable_data();
-  bytes->resize(elements * SizeOf(dtype));
-  return std::as_writable_bytes(std::span(*bytes));
+  const size_t bytes = elements * SizeOf(dtype);
+  if (!as_values_) return tensors->Allocate(bytes, tensor->mutable_data());
+  buffer->resize(bytes);
+  return std::as_writable_bytes(std::span(*buffer));
 }
 
-Outputs DecodedItem::AllocateOutputs(v1::LossResult* result) {
+Outputs DecodedItem::AllocateOutputs(ReplyTensors* tensors,
+                                     v1::LossResult* result) {
   Outputs outputs;
   outputs.gradient_dtype = gradient_dtype_;
   outputs.diagnostics = diagnostics_;
   for (Gradient& gradient : gradients_) {
     const std::span<std::byte> memory =
-        Allocate(inputs_.predictions.shape, gradient_dtype_, elements_,
+        Allocate(inputs_.predictions.shape, gradient_dtype_, elements_, tensors,
                  GradientOf(gradient, result), &gradient.buffer);
     if (gradient.input.empty()) {
       outputs.gradient = memory;
@@ -295,7 +308,7 @@ Outputs DecodedItem::AllocateOutputs(v1::LossResult* result) {
   outputs.extra_gradients = extra_outputs_;
   if (row_losses_) {
     outputs.row_losses =
-        Allocate(shapes_.rows, Dtype::kFloat64, rows(),
+        Allocate(shapes_.rows, Dtype::kFloat64, rows(), tensors,
                  result->mutable_row_losses(), &row_losses_buffer_);
   }
   return outputs;
@@ -345,9 +358,9 @@ absl::Status DecodedItem::WithProtoPath(const absl::Status& status) const {
         absl::StrCat(options_path_, ".", absl::StripPrefix(field, kOptions));
   } else if (absl::EndsWith(field, kData)) {
     const std::string path(absl::StripSuffix(field, kData));
-    const auto tensor = by_path_.find(path);
-    if (tensor != by_path_.end()) {
-      field = absl::StrCat(path, ".", tensor->second->storage());
+    const auto tensor = std::ranges::find(tensors_, path, &DecodedTensor::path);
+    if (tensor != tensors_.end()) {
+      field = absl::StrCat(path, ".", tensor->storage());
     }
   }
   return InvalidField(*violation);

@@ -5,8 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <map>
+#include <list>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "lossd/v1/loss_service.pb.h"
 #include "server/loss_codec.h"
 #include "server/merged_item.h"
+#include "server/reply_tensors.h"
 #include "server/tensor_codec.h"
 
 namespace lossd {
@@ -24,15 +24,16 @@ namespace lossd {
 // `item` points to. For one thread.
 //
 //   DecodedItem decoded;
-//   status = decoded.Decode(Merge(defaults, item));
-//   Outputs outputs = decoded.AllocateOutputs(&result);
+//   status = decoded.Decode(Merge(defaults, item), payloads);
+//   Outputs outputs = decoded.AllocateOutputs(&tensors, &result);
 //   ... Computation::Plan(decoded.spec(), decoded.inputs(), outputs) ...
 //   decoded.Encode(computed, &result);
 class DecodedItem {
  public:
   // INVALID_ARGUMENT or UNIMPLEMENTED, with a violation whose field is a path
   // of the proto relative to the item.
-  absl::Status Decode(const MergedItem& item);
+  absl::Status Decode(const MergedItem& item,
+                      const wire::ReceivedPayloads& payloads);
 
   const LossSpec& spec() const { return spec_; }
   const Inputs& inputs() const { return inputs_; }
@@ -47,9 +48,12 @@ class DecodedItem {
   // Bytes of the tensors in the reply.
   size_t reply_bytes() const;
 
-  // Allocates the tensors of the reply: in `result` wherever the library can
-  // write into it. Both `result` and this must outlive the computation.
-  Outputs AllocateOutputs(v1::LossResult* result);
+  // Bytes that the computation reads and writes.
+  size_t work_bytes() const;
+
+  // Allocates the tensors of `result`, which must outlive the computation, as
+  // must this and `tensors`.
+  Outputs AllocateOutputs(ReplyTensors* tensors, v1::LossResult* result);
 
   // Fills what AllocateOutputs has not: the numbers, and what was in force.
   void Encode(const LossResult& computed, v1::LossResult* result) const;
@@ -59,8 +63,10 @@ class DecodedItem {
   absl::Status WithProtoPath(const absl::Status& status) const;
 
  private:
-  absl::Status DecodeTensors(const MergedItem& item);
-  absl::Status DecodeTensor(const std::string& path, const v1::Tensor& tensor,
+  absl::Status DecodeTensors(const MergedItem& item,
+                             const wire::ReceivedPayloads& payloads);
+  absl::Status DecodeTensor(std::string path, const v1::Tensor& tensor,
+                            const wire::ReceivedPayloads& payloads,
                             TensorView* view);
   absl::Status DecodeOutputs(const MergedItem& item);
 
@@ -75,16 +81,15 @@ class DecodedItem {
   static v1::Tensor* GradientOf(const Gradient& gradient,
                                 v1::LossResult* result);
   std::span<std::byte> Allocate(std::span<const int64_t> shape, Dtype dtype,
-                                size_t elements, v1::Tensor* tensor,
-                                std::string* buffer) const;
+                                size_t elements, ReplyTensors* tensors,
+                                v1::Tensor* tensor, std::string* buffer) const;
 
   LossSpec spec_;
   std::string options_path_;
   std::string loss_name_;
   v1::Loss loss_in_force_;
-  // Decoded tensors by path; a deque, since they cannot move.
-  std::deque<DecodedTensor> tensors_;
-  std::map<std::string, const DecodedTensor*> by_path_;
+  // They cannot move.
+  std::list<DecodedTensor> tensors_;
   std::vector<std::string> extra_names_;
   std::vector<NamedTensor> extra_inputs_;
   Inputs inputs_;

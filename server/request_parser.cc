@@ -17,8 +17,8 @@ using google::protobuf::internal::WireFormatLite;
 
 // Nothing if the message is malformed at its top level; what is in its fields
 // is skipped.
-std::optional<int64_t> CountItems(grpc::ByteBuffer* body) {
-  grpc::ProtoBufferReader reader(body);
+std::optional<int64_t> CountItems(grpc::ByteBuffer body) {
+  grpc::ProtoBufferReader reader(&body);
   google::protobuf::io::CodedInputStream input(&reader);
   constexpr uint32_t kItems =
       WireFormatLite::MakeTag(v1::ComputeRequest::kItemsFieldNumber,
@@ -34,20 +34,19 @@ std::optional<int64_t> CountItems(grpc::ByteBuffer* body) {
 
 }  // namespace
 
-absl::Status ParseRequest(grpc::ByteBuffer* body, int64_t max_items,
-                          v1::ComputeRequest* request) {
-  const size_t bytes = body->Length();
+absl::Status ParseRequest(const grpc::ByteBuffer& body, int64_t max_items,
+                          v1::ComputeRequest* request,
+                          wire::ReceivedPayloads* payloads) {
   const std::optional<int64_t> items = CountItems(body);
   if (items && *items > max_items) {
     return LimitExceeded(
         "items",
         absl::StrCat("items: got ", *items, ", allowed: at most ", max_items));
   }
-  if (!items ||
-      !grpc::SerializationTraits<v1::ComputeRequest>::Deserialize(body, request)
-           .ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the ", bytes, " bytes received are no lossd.v1.ComputeRequest"));
+  if (!items || !wire::ReadMessage(body, request, payloads)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the ", body.Length(),
+                     " bytes received are no lossd.v1.ComputeRequest"));
   }
   return absl::OkStatus();
 }

@@ -21,8 +21,8 @@
 namespace lossd {
 namespace {
 
-// Requests that may wait; each holds its message.
-constexpr size_t kQueueCapacity = 256;
+// Memory that is kept for the next replies.
+constexpr int64_t kMaxFreeBytes = int64_t{512} << 20;
 
 // What connections get to close by themselves when no loss is in flight.
 constexpr std::chrono::seconds kLinger(1);
@@ -109,9 +109,12 @@ Server::Server(const ServerOptions& options, int threads)
     : options_(options),
       metrics_(threads),
       limits_{threads, options.max_items, options.max_message_bytes},
-      queue_(threads, kQueueCapacity,
-             [this](size_t depth) { metrics_.SetQueueDepth(depth); }),
-      context_{queue_, metrics_, limits_, abandon_},
+      pool_(kMaxFreeBytes),
+      scheduler_(
+          {.threads = threads},
+          [this](size_t jobs) { metrics_.SetQueueDepth(jobs); },
+          [this](double seconds) { metrics_.AddBusySeconds(seconds); }),
+      context_{scheduler_, pool_, metrics_, limits_, abandon_},
       service_(context_),
       unknown_(metrics_) {}
 

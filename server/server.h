@@ -14,12 +14,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/buffer_pool.h"
 #include "server/compute_handler.h"
-#include "server/compute_queue.h"
 #include "server/listen_address.h"
 #include "server/metrics.h"
 #include "server/metrics_http.h"
 #include "server/options.h"
+#include "server/scheduler.h"
 #include "server/service.h"
 
 namespace lossd {
@@ -63,7 +64,8 @@ class Server {
   Metrics metrics_;
   const BatchLimits limits_;
   std::atomic<bool> abandon_ = false;
-  ComputeQueue queue_;
+  BufferPool pool_;
+  Scheduler scheduler_;
   const ComputeContext context_;
   LossServiceImpl service_;
   UnknownMethodService unknown_;

@@ -53,10 +53,24 @@ std::string TextOf(int64_t number) { return absl::StrCat(number); }
 
 }  // namespace
 
-absl::Status DecodedTensor::CheckCount(const std::string& path) const {
+void DecodedTensor::SetPayload(const wire::Payload& payload) {
+  if (payload.is_whole()) {
+    view_.data = payload.whole();
+    return;
+  }
+  size_t begin = 0;
+  pieces_.reserve(payload.pieces().size());
+  for (const std::span<const std::byte> piece : payload.pieces()) {
+    pieces_.push_back({begin, piece});
+    begin += piece.size();
+  }
+  view_.data = Bytes(pieces_, payload.size());
+}
+
+absl::Status DecodedTensor::CheckCount() const {
   const int64_t count = list_shape_[0];
   if (count > kMaxListValues) {
-    return InvalidField({absl::StrCat(path, ".", storage_), std::nullopt,
+    return InvalidField({absl::StrCat(path_, ".", storage_), std::nullopt,
                          absl::StrCat(count, " numbers"),
                          absl::StrCat("at most ", kMaxListValues)});
   }
@@ -69,27 +83,26 @@ absl::Status DecodedTensor::CheckCount(const std::string& path) const {
   }
   if (elements == count) return absl::OkStatus();
   return InvalidField(
-      {absl::StrCat(path, ".", storage_), std::nullopt,
+      {absl::StrCat(path_, ".", storage_), std::nullopt,
        absl::StrCat(count, " numbers"),
        absl::StrCat(elements, " numbers for ", ShapeText(view_.shape))});
 }
 
-absl::Status DecodedTensor::CannotHold(const std::string& path, size_t index,
-                                       std::string got, bool exactly) const {
+absl::Status DecodedTensor::CannotHold(size_t index, std::string got,
+                                       bool exactly) const {
   return InvalidField(
-      {absl::StrCat(path, ".", storage_), static_cast<int64_t>(index),
+      {absl::StrCat(path_, ".", storage_), static_cast<int64_t>(index),
        std::move(got),
        absl::StrCat("a number that ", std::string(NameOf(view_.dtype)),
                     " can hold", exactly ? " exactly" : "")});
 }
 
 template <class To, class From>
-absl::Status DecodedTensor::Convert(std::span<const From> numbers,
-                                    const std::string& path) {
+absl::Status DecodedTensor::Convert(std::span<const From> numbers) {
   converted_.resize(numbers.size() * sizeof(To));
   for (size_t i = 0; i < numbers.size(); ++i) {
     if (!Holds<To>(numbers[i])) {
-      return CannotHold(path, i, TextOf(numbers[i]), std::is_integral_v<From>);
+      return CannotHold(i, TextOf(numbers[i]), std::is_integral_v<From>);
     }
     const To converted = static_cast<To>(numbers[i]);
     std::memcpy(converted_.data() + i * sizeof(To), &converted, sizeof(To));
@@ -99,8 +112,7 @@ absl::Status DecodedTensor::Convert(std::span<const From> numbers,
 }
 
 template <class From>
-absl::Status DecodedTensor::ConvertToHalf(std::span<const From> numbers,
-                                          const std::string& path) {
+absl::Status DecodedTensor::ConvertToHalf(std::span<const From> numbers) {
   converted_.resize(numbers.size() * SizeOf(view_.dtype));
   const auto bytes = std::as_writable_bytes(std::span(converted_));
   for (size_t i = 0; i < numbers.size(); ++i) {
@@ -112,20 +124,19 @@ absl::Status DecodedTensor::ConvertToHalf(std::span<const From> numbers,
         fits && (!std::is_integral_v<From> ||
                  ReadElement({view_.dtype, {}, bytes}, i) == number);
     if (!exact)
-      return CannotHold(path, i, TextOf(numbers[i]), std::is_integral_v<From>);
+      return CannotHold(i, TextOf(numbers[i]), std::is_integral_v<From>);
   }
   view_.data = bytes;
   return absl::OkStatus();
 }
 
 template <class Number>
-absl::Status DecodedTensor::DecodeList(std::span<const Number> numbers,
-                                       const std::string& path) {
+absl::Status DecodedTensor::DecodeList(std::span<const Number> numbers) {
   constexpr Dtype kOwn =
       std::is_same_v<Number, double> ? Dtype::kFloat64 : Dtype::kInt64;
   list_shape_[0] = static_cast<int64_t>(numbers.size());
   if (view_.shape.empty()) view_.shape = list_shape_;
-  LOSSD_RETURN_IF_ERROR(CheckCount(path));
+  LOSSD_RETURN_IF_ERROR(CheckCount());
   if (view_.dtype == Dtype::kUnspecified) view_.dtype = kOwn;
   if (view_.dtype == kOwn) {
     view_.data = std::as_bytes(numbers);
@@ -133,30 +144,30 @@ absl::Status DecodedTensor::DecodeList(std::span<const Number> numbers,
   }
   switch (view_.dtype) {
     case Dtype::kFloat32:
-      return Convert<float>(numbers, path);
+      return Convert<float>(numbers);
     case Dtype::kFloat64:
-      return Convert<double>(numbers, path);
+      return Convert<double>(numbers);
     case Dtype::kInt32:
-      return Convert<int32_t>(numbers, path);
+      return Convert<int32_t>(numbers);
     case Dtype::kInt64:
-      return Convert<int64_t>(numbers, path);
+      return Convert<int64_t>(numbers);
     case Dtype::kBool:
-      return Convert<bool>(numbers, path);
+      return Convert<bool>(numbers);
     case Dtype::kFloat16:
     case Dtype::kBfloat16:
-      return ConvertToHalf(numbers, path);
+      return ConvertToHalf(numbers);
     case Dtype::kUnspecified:
       break;
   }
-  return InvalidField({absl::StrCat(path, ".dtype"), std::nullopt,
+  return InvalidField({absl::StrCat(path_, ".dtype"), std::nullopt,
                        std::string(NameOf(view_.dtype)),
                        absl::StrCat("a dtype for ", storage_)});
 }
 
 absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
-                                   const std::string& path) {
+                                   const wire::ReceivedPayloads& payloads) {
   if (!v1::Dtype_IsValid(tensor.dtype())) {
-    return InvalidField({absl::StrCat(path, ".dtype"), std::nullopt,
+    return InvalidField({absl::StrCat(path_, ".dtype"), std::nullopt,
                          absl::StrCat(static_cast<int>(tensor.dtype())),
                          "a value of lossd.v1.Dtype"});
   }
@@ -165,28 +176,26 @@ absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
                  static_cast<size_t>(tensor.shape_size())};
   switch (tensor.storage_case()) {
     case v1::Tensor::kData:
-      view_.data = std::as_bytes(std::span(tensor.data()));
+      SetPayload(payloads.Of(tensor.data()));
       return absl::OkStatus();
     case v1::Tensor::kValues:
       storage_ = "values";
       return DecodeList<double>(
           {tensor.values().values().data(),
-           static_cast<size_t>(tensor.values().values_size())},
-          path);
+           static_cast<size_t>(tensor.values().values_size())});
     case v1::Tensor::kIntValues:
       storage_ = "int_values";
       return DecodeList<int64_t>(
           {tensor.int_values().values().data(),
-           static_cast<size_t>(tensor.int_values().values_size())},
-          path);
+           static_cast<size_t>(tensor.int_values().values_size())});
     case v1::Tensor::kArena:
-      return NotServed({absl::StrCat(path, ".arena"), std::nullopt, "an arena",
+      return NotServed({absl::StrCat(path_, ".arena"), std::nullopt, "an arena",
                         "data, values or int_values"});
     case v1::Tensor::STORAGE_NOT_SET:
       break;
   }
   return InvalidField(
-      {path, std::nullopt, "no elements", "data, values or int_values"});
+      {path_, std::nullopt, "no elements", "data, values or int_values"});
 }
 
 void EncodeAsValues(const TensorView& view, v1::Tensor* tensor) {

@@ -8,30 +8,37 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "lib/core/tensor_view.h"
 #include "lossd/v1/tensor.pb.h"
+#include "proto/wire/reader.h"
 
 namespace lossd {
 
 // Most numbers in a DoubleList or an Int64List.
 inline constexpr int64_t kMaxListValues = 65536;
 
-// A tensor of a request. Borrows the message, whose bytes are used where
-// protobuf put them; only lists of numbers with a dtype of their own are
+// A tensor of a request. Borrows the message and its payloads, whose bytes are
+// used where gRPC put them; only lists of numbers with a dtype of their own are
 // converted. Neither copied nor moved, since the view may point into it.
 class DecodedTensor {
  public:
-  DecodedTensor() = default;
+  // Of the field `path` of the item.
+  explicit DecodedTensor(std::string path) : path_(std::move(path)) {}
   DecodedTensor(const DecodedTensor&) = delete;
   DecodedTensor& operator=(const DecodedTensor&) = delete;
 
-  // INVALID_ARGUMENT naming `path` or a field below it: no storage, unknown
+  // INVALID_ARGUMENT naming the path or a field below it: no storage, unknown
   // dtype, numbers that the dtype cannot hold, numbers of another count than
   // the shape has. UNIMPLEMENTED for arenas. What can be seen from the view is
   // left to the library.
-  absl::Status Decode(const v1::Tensor& tensor, const std::string& path);
+  absl::Status Decode(const v1::Tensor& tensor,
+                      const wire::ReceivedPayloads& payloads);
+
+  const std::string& path() const { return path_; }
 
   const TensorView& view() const { return view_; }
 
@@ -40,23 +47,23 @@ class DecodedTensor {
   const char* storage() const { return storage_; }
 
  private:
-  absl::Status CheckCount(const std::string& path) const;
+  void SetPayload(const wire::Payload& payload);
+  absl::Status CheckCount() const;
   // A list of numbers, with or without a dtype of its own.
   template <class Number>
-  absl::Status DecodeList(std::span<const Number> numbers,
-                          const std::string& path);
+  absl::Status DecodeList(std::span<const Number> numbers);
   template <class To, class From>
-  absl::Status Convert(std::span<const From> numbers, const std::string& path);
+  absl::Status Convert(std::span<const From> numbers);
   template <class From>
-  absl::Status ConvertToHalf(std::span<const From> numbers,
-                             const std::string& path);
-  absl::Status CannotHold(const std::string& path, size_t index,
-                          std::string got, bool exactly) const;
+  absl::Status ConvertToHalf(std::span<const From> numbers);
+  absl::Status CannotHold(size_t index, std::string got, bool exactly) const;
 
+  const std::string path_;
   TensorView view_;
   const char* storage_ = "data";
   std::array<int64_t, 1> list_shape_ = {};
   std::string converted_;
+  std::vector<Piece> pieces_;
 };
 
 // Makes `tensor` a list of numbers with the dtype (a float type) and the

@@ -6,16 +6,19 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "lib/core/numerics.h"
+#include "tests/proto/wire/differential.h"
 #include "tests/support/status_matchers.h"
 
 namespace lossd {
@@ -43,13 +46,26 @@ Message Parse(const std::string& text) {
 }
 
 absl::StatusOr<v1::ComputeResponse> Compute(const v1::ComputeRequest& request,
+                                            const BatchLimits& limits,
+                                            Metrics& metrics) {
+  BufferPool pool(0);
+  Batch batch(wire::Cut(request.SerializeAsString(), 7), limits, metrics, pool,
+              nullptr);
+  do {
+    // Backwards: any order is right.
+    for (size_t i = batch.units(); i > 0; --i) batch.RunUnit(i - 1);
+  } while (batch.NextStep());
+  const absl::StatusOr<grpc::ByteBuffer> reply = batch.Reply();
+  if (!reply.ok()) return reply.status();
+  v1::ComputeResponse response;
+  EXPECT_TRUE(response.ParseFromString(wire::Join(*reply)));
+  return response;
+}
+
+absl::StatusOr<v1::ComputeResponse> Compute(const v1::ComputeRequest& request,
                                             const BatchLimits& limits) {
   Metrics metrics(1);
-  v1::ComputeResponse response;
-  const absl::Status status = ComputeBatch(
-      request, limits, [] { return absl::OkStatus(); }, metrics, &response);
-  if (!status.ok()) return status;
-  return response;
+  return Compute(request, limits, metrics);
 }
 
 absl::StatusOr<v1::ComputeResponse> Compute(const std::string& request) {
@@ -118,22 +134,6 @@ TEST(BatchTest, AnotherNumericsVersionIsRefusedWhole) {
   EXPECT_THAT(Compute(absl::StrCat("numerics_version: '",
                                    std::string(NumericsVersion()), "'")),
               IsOk());
-}
-
-TEST(BatchTest, InterruptionsAreNoticedBetweenItems) {
-  v1::ComputeRequest request;
-  for (int i = 0; i < 3; ++i) request.add_items();
-  Metrics metrics(1);
-  v1::ComputeResponse response;
-  int asked = 0;
-  const absl::Status status = ComputeBatch(
-      request, Limits(),
-      [&asked] {
-        return ++asked == 2 ? absl::CancelledError("gone") : absl::OkStatus();
-      },
-      metrics, &response);
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kCancelled, "gone"));
-  EXPECT_EQ(asked, 2);
 }
 
 TEST(BatchTest, ABadItemFailsAlone) {
@@ -673,6 +673,60 @@ TEST(BatchTest, AReplyThatWouldBeTooLarge) {
   EXPECT_LE(response->ByteSizeLong(), 3000);
 }
 
+// More than a unit is worth: weighed and computed block by block, between small
+// ones.
+TEST(BatchTest, LargeItemsHaveTheResultsOfTheLibrary) {
+  constexpr size_t kRows = 100'000;
+  std::vector<float> numbers(kRows);
+  for (size_t i = 0; i < kRows; ++i) numbers[i] = static_cast<float>(i % 97);
+  std::vector<float> weights(kRows, 0.25F);
+  v1::LossItem item =
+      Parse<v1::LossItem>(absl::StrCat(kMse, "outputs { gradient: true }"));
+  const auto set = [](const std::vector<float>& from, v1::Tensor* tensor) {
+    tensor->set_dtype(v1::DTYPE_FLOAT32);
+    tensor->add_shape(kRows);
+    tensor->set_data(Bytes(from));
+  };
+  set(numbers, item.mutable_predictions());
+  set(std::vector<float>(kRows, 1), item.mutable_targets());
+  set(weights, item.mutable_sample_weights());
+
+  v1::ComputeRequest request;
+  *request.add_items() = item;
+  *request.add_items() = LargeItem();
+  weights[70'000] = NAN;
+  *request.add_items() = item;
+  request.mutable_items(2)->mutable_sample_weights()->set_data(Bytes(weights));
+  *request.add_items() = item;
+  numbers[99'999] = NAN;
+  request.mutable_items(3)->mutable_predictions()->set_data(Bytes(numbers));
+  const auto response = Compute(
+      request, {.max_items = 16, .max_message_bytes = int64_t{16} << 20});
+  ASSERT_THAT(response, IsOk());
+
+  const std::array<int64_t, 1> shape = {kRows};
+  const auto view = [&shape](const v1::Tensor& tensor) {
+    return TensorView{Dtype::kFloat32, shape,
+                      std::as_bytes(std::span(tensor.data()))};
+  };
+  std::vector<float> gradient(kRows);
+  const auto expected =
+      Compute({.params = MeanSquaredErrorParams{}},
+              {.predictions = view(item.predictions()),
+               .targets = view(item.targets()),
+               .sample_weights = view(item.sample_weights())},
+              Outputs{.gradient = std::as_writable_bytes(std::span(gradient))});
+  ASSERT_THAT(expected, IsOk());
+  const v1::LossResult& result = response->results(0);
+  EXPECT_EQ(result.loss(), expected->loss);
+  EXPECT_EQ(result.gradient().data(), Bytes(gradient));
+  EXPECT_EQ(response->results(1).status().code(), 0);
+  ExpectRefused(response->results(2), absl::StatusCode::kInvalidArgument,
+                "sample_weights.data");
+  ExpectRefused(response->results(3), absl::StatusCode::kInvalidArgument,
+                "predictions.data");
+}
+
 TEST(BatchTest, TextsAloneCanBeTooLarge) {
   v1::ComputeRequest request;
   for (int i = 0; i < 16; ++i) request.add_items();
@@ -720,17 +774,15 @@ TEST(BatchTest, ShapesOfManyEmptyRows) {
 
 TEST(BatchTest, CountsItemsAndElements) {
   Metrics metrics(2);
-  v1::ComputeResponse response;
-  ASSERT_THAT(
-      ComputeBatch(
-          Parse<v1::ComputeRequest>(absl::StrCat(
-              "items {", With(kMse), "} items {} items {",
-              With("loss { huber { delta: 0 } }"), "} items {",
-              With("loss { named { name: 'huber' options { fields "
-                   "{ key: 'x' value { number_value: 1 } } } } }"),
-              "} items {", With("loss { hinge { label_encoding: 9 } }"), "}")),
-          Limits(), [] { return absl::OkStatus(); }, metrics, &response),
-      IsOk());
+  ASSERT_THAT(Compute(Parse<v1::ComputeRequest>(absl::StrCat(
+                          "items {", With(kMse), "} items {} items {",
+                          With("loss { huber { delta: 0 } }"), "} items {",
+                          With("loss { named { name: 'huber' options { fields "
+                               "{ key: 'x' value { number_value: 1 } } } } }"),
+                          "} items {",
+                          With("loss { hinge { label_encoding: 9 } }"), "}")),
+                      Limits(), metrics),
+              IsOk());
   const std::string text = metrics.Text();
   for (const char* line :
        {"lossd_items_total{code=\"OK\",loss=\"mean_squared_error\"} 1\n",

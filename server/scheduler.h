@@ -1,0 +1,108 @@
+// The one thread that computes, and how it divides its time.
+
+#ifndef LOSSD_SERVER_SCHEDULER_H_
+#define LOSSD_SERVER_SCHEDULER_H_
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/job.h"
+
+namespace lossd {
+
+struct SchedulerOptions {
+  // Of the OpenMP team, constant.
+  int threads = 1;
+  // Most jobs at a time.
+  size_t max_jobs = 4096;
+  // Bytes of a round. Within these bounds a round is made as large as lasts
+  // about a millisecond.
+  size_t min_round_bytes = size_t{256} << 10;
+  size_t max_round_bytes = size_t{64} << 20;
+};
+
+// Runs jobs in rounds: one parallel loop over units of all jobs, so that a
+// small job waits for a round and not for a large job. A round's bytes go to
+// the callers that have had least, in turn; a caller's go to its jobs in turn.
+//
+// OpenMP gives every calling thread a team: because only this thread calls it,
+// there is one. All functions are thread-safe.
+class Scheduler {
+ public:
+  // `on_jobs` hears how many jobs there are whenever that changes, and
+  // `on_busy` how many seconds a thread of the team had to do with a round;
+  // both on any thread, the first under a lock.
+  Scheduler(const SchedulerOptions& options,
+            std::function<void(size_t)> on_jobs,
+            std::function<void(double)> on_busy);
+  // Runs what there still is.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // False, and the job is destroyed without an answer, if there are too many.
+  bool Submit(std::unique_ptr<Job> job);
+
+  // Whether Submit would return false now.
+  bool Full() const;
+
+ private:
+  struct Running {
+    std::unique_ptr<Job> job;
+    // Units of the step that have been given to a round.
+    size_t next_unit = 0;
+  };
+  struct Caller {
+    // Bytes the caller has had, or would have had if it had been there always.
+    uint64_t served = 0;
+    std::list<Running> jobs;
+  };
+  struct Unit {
+    Job* job = nullptr;
+    size_t unit = 0;
+  };
+
+  void Loop();
+  void Accept(std::deque<std::unique_ptr<Job>> jobs);
+  // The units of the next round, and their bytes.
+  size_t PickRound(std::vector<Unit>* round);
+  Caller* NextCaller(const std::vector<Caller*>& exhausted);
+  void RunRound(const std::vector<Unit>& round, size_t bytes);
+  // Moves jobs on whose step has run.
+  void FinishSteps();
+  // Takes jobs out for which `ended` holds, and lets them answer.
+  void End(const std::function<bool(Running&)>& ended);
+
+  const SchedulerOptions options_;
+  const std::function<void(size_t)> on_jobs_;
+  const std::function<void(double)> on_busy_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::unique_ptr<Job>> submitted_;
+  size_t jobs_ = 0;
+  bool stopping_ = false;
+
+  // Of the thread.
+  std::map<std::string, Caller> callers_;
+  // What the caller had had that was served last.
+  uint64_t served_ = 0;
+  size_t round_bytes_;
+  std::thread thread_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_SCHEDULER_H_

@@ -1,0 +1,335 @@
+// Jobs in rounds: order, fairness, what is dropped, what is refused.
+
+#include "server/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "lossd/v1/loss_service.grpc.pb.h"
+#include "server/service.h"
+
+namespace lossd {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+void IgnoreJobs(size_t /*jobs*/) {}
+void IgnoreBusy(double /*seconds*/) {}
+
+// Two units are a turn.
+constexpr size_t kUnitBytes = size_t{64} << 10;
+
+// Writes down what is called: "a0" is unit 0 of the job a, "a>" its next step,
+// "a." its answer.
+class TestJob final : public Job {
+ public:
+  // The first letter of `name` is the caller.
+  TestJob(std::string name, std::vector<size_t> steps,
+          std::vector<std::string>* log,
+          std::function<void(size_t)> on_unit = nullptr)
+      : name_(std::move(name)),
+        caller_(name_.substr(0, 1)),
+        steps_(std::move(steps)),
+        log_(log),
+        on_unit_(std::move(on_unit)) {}
+
+  void set_unwanted(const std::atomic<bool>* unwanted) { unwanted_ = unwanted; }
+
+  const std::string& caller() const override { return caller_; }
+  size_t units() const override { return steps_[step_]; }
+  size_t unit_bytes() const override { return kUnitBytes; }
+  void RunUnit(size_t unit) override {
+    log_->push_back(absl::StrCat(name_, unit));
+    if (on_unit_) on_unit_(unit);
+  }
+  bool NextStep() override {
+    log_->push_back(name_ + ">");
+    return ++step_ < steps_.size();
+  }
+  bool Unwanted() override { return unwanted_ != nullptr && *unwanted_; }
+  void Answer() override { log_->push_back(name_ + "."); }
+
+ private:
+  const std::string name_;
+  const std::string caller_;
+  const std::vector<size_t> steps_;
+  size_t step_ = 0;
+  std::vector<std::string>* const log_;
+  const std::function<void(size_t)> on_unit_;
+  const std::atomic<bool>* unwanted_ = nullptr;
+};
+
+// One thread, so that units run in the order in which rounds take them, and
+// rounds of `units`.
+SchedulerOptions RoundsOf(size_t units) {
+  return {.threads = 1,
+          .max_jobs = 4,
+          .min_round_bytes = units * kUnitBytes,
+          .max_round_bytes = units * kUnitBytes};
+}
+
+// What happens when jobs are submitted while a job of the caller "_" runs.
+std::vector<std::string> LogOf(
+    size_t round_units,
+    const std::function<void(Scheduler&, std::vector<std::string>*)>& submit) {
+  std::vector<std::string> log;
+  std::vector<std::string> unused;
+  {
+    std::promise<void> started;
+    std::promise<void> submitted;
+    Scheduler scheduler(RoundsOf(round_units), IgnoreJobs, IgnoreBusy);
+    scheduler.Submit(std::make_unique<TestJob>("_", std::vector<size_t>{1},
+                                               &unused, [&](size_t) {
+                                                 started.set_value();
+                                                 submitted.get_future().wait();
+                                               }));
+    started.get_future().wait();
+    submit(scheduler, &log);
+    submitted.set_value();
+  }
+  return log;
+}
+
+TEST(SchedulerTest, StepsFollowEachOther) {
+  const auto log = LogOf(8, [](Scheduler& scheduler, auto* events) {
+    EXPECT_TRUE(scheduler.Submit(
+        std::make_unique<TestJob>("a", std::vector<size_t>{2, 0, 1}, events)));
+  });
+  EXPECT_THAT(log, ElementsAre("a0", "a1", "a>", "a>", "a0", "a>", "a."));
+}
+
+TEST(SchedulerTest, CallersTakeTurns) {
+  const auto log = LogOf(6, [](Scheduler& scheduler, auto* events) {
+    scheduler.Submit(
+        std::make_unique<TestJob>("a", std::vector<size_t>{9}, events));
+    scheduler.Submit(
+        std::make_unique<TestJob>("b", std::vector<size_t>{3}, events));
+  });
+  EXPECT_THAT(log, ElementsAre("a0", "a1", "b0", "b1", "a2", "a3",  // a round
+                               "b2", "a4", "a5", "a6", "a7", "a8",  // a round
+                               "a>", "b>", "a.", "b."));
+}
+
+TEST(SchedulerTest, JobsOfACallerTakeTurns) {
+  const auto log = LogOf(4, [](Scheduler& scheduler, auto* events) {
+    scheduler.Submit(
+        std::make_unique<TestJob>("a", std::vector<size_t>{4}, events));
+    scheduler.Submit(
+        std::make_unique<TestJob>("ab", std::vector<size_t>{2}, events));
+    // Neither has two jobs more bytes than one.
+    scheduler.Submit(
+        std::make_unique<TestJob>("b", std::vector<size_t>{4}, events));
+  });
+  EXPECT_THAT(log, ElementsAre("a0", "a1", "b0", "b1",    // a round
+                               "ab0", "ab1", "b2", "b3",  // a round
+                               "ab>", "b>", "ab.", "b.",  //
+                               "a2", "a3", "a>", "a."));
+}
+
+// The large job began first and has all the rounds it wants.
+TEST(SchedulerTest, ASmallJobWaitsForARoundOnly) {
+  std::vector<std::string> log;
+  {
+    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreBusy);
+    scheduler.Submit(std::make_unique<TestJob>(
+        "a", std::vector<size_t>{100}, &log, [&](size_t unit) {
+          if (unit != 10) return;
+          scheduler.Submit(
+              std::make_unique<TestJob>("b", std::vector<size_t>{1}, &log));
+        }));
+  }
+  ASSERT_EQ(log.size(), 105U);
+  // Units 8 to 11 are one round.
+  EXPECT_EQ(std::ranges::find(log, "b0") - log.begin(), 12);
+  EXPECT_LT(std::ranges::find(log, "b."), std::ranges::find(log, "a16"));
+}
+
+// Who comes late does not get what he has not asked for before.
+TEST(SchedulerTest, NobodyIsStarvedByWhoComesLate) {
+  std::vector<std::string> log;
+  {
+    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreBusy);
+    scheduler.Submit(std::make_unique<TestJob>(
+        "a", std::vector<size_t>{100}, &log, [&](size_t unit) {
+          if (unit != 50) return;
+          scheduler.Submit(
+              std::make_unique<TestJob>("b", std::vector<size_t>{100}, &log));
+        }));
+  }
+  // From then on they alternate.
+  const auto b0 = std::ranges::find(log, "b0");
+  EXPECT_EQ(
+      std::count_if(b0, b0 + 80,
+                    [](const std::string& event) { return event[0] == 'a'; }),
+      40);
+}
+
+TEST(SchedulerTest, WhatIsUnwantedIsDroppedBetweenRounds) {
+  std::vector<std::string> log;
+  std::atomic<bool> unwanted = false;
+  {
+    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreBusy);
+    auto job = std::make_unique<TestJob>("a", std::vector<size_t>{100}, &log,
+                                         [&](size_t unit) {
+                                           if (unit == 5) unwanted = true;
+                                         });
+    job->set_unwanted(&unwanted);
+    scheduler.Submit(std::move(job));
+  }
+  EXPECT_THAT(
+      log, ElementsAre("a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a."));
+}
+
+TEST(SchedulerTest, WhatIsUnwantedFromTheStartIsNotRun) {
+  const std::atomic<bool> unwanted = true;
+  const auto log = LogOf(4, [&](Scheduler& scheduler, auto* events) {
+    auto job = std::make_unique<TestJob>("a", std::vector<size_t>{1}, events);
+    job->set_unwanted(&unwanted);
+    scheduler.Submit(std::move(job));
+  });
+  EXPECT_THAT(log, ElementsAre("a."));
+}
+
+TEST(SchedulerTest, RefusesWhatItHasNoRoomFor) {
+  const auto log = LogOf(4, [](Scheduler& scheduler, auto* events) {
+    for (const char* name : {"a", "b", "c"}) {
+      EXPECT_FALSE(scheduler.Full());
+      EXPECT_TRUE(scheduler.Submit(
+          std::make_unique<TestJob>(name, std::vector<size_t>{1}, events)));
+    }
+    EXPECT_TRUE(scheduler.Full());
+    EXPECT_FALSE(scheduler.Submit(
+        std::make_unique<TestJob>("d", std::vector<size_t>{1}, events)));
+  });
+  EXPECT_THAT(
+      log, ElementsAre("a0", "b0", "c0", "a>", "b>", "c>", "a.", "b.", "c."));
+}
+
+TEST(SchedulerTest, TellsHowManyJobsThereAre) {
+  std::vector<size_t> counts;
+  std::vector<std::string> log;
+  {
+    Scheduler scheduler(
+        RoundsOf(4), [&](size_t jobs) { counts.push_back(jobs); }, IgnoreBusy);
+    std::promise<void> submitted;
+    scheduler.Submit(std::make_unique<TestJob>(
+        "a", std::vector<size_t>{1}, &log,
+        [&](size_t) { submitted.get_future().wait(); }));
+    scheduler.Submit(
+        std::make_unique<TestJob>("b", std::vector<size_t>{5}, &log));
+    submitted.set_value();
+  }
+  EXPECT_THAT(counts, ElementsAre(1, 2, 1, 0));
+}
+
+TEST(SchedulerTest, ManyThreadsSubmit) {
+  constexpr size_t kJobs = 500;
+  constexpr size_t kThreads = 4;
+  std::atomic<int> units = 0;
+  // Each is written by one thread at a time: one unit a step.
+  std::vector<std::vector<std::string>> logs(kThreads * kJobs);
+  {
+    Scheduler scheduler({.threads = 2, .max_jobs = logs.size()}, IgnoreJobs,
+                        IgnoreBusy);
+    std::vector<std::thread> threads;
+    for (size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (size_t i = 0; i < kJobs; ++i) {
+          EXPECT_TRUE(scheduler.Submit(std::make_unique<TestJob>(
+              absl::StrCat(t), std::vector<size_t>{1, 1}, &logs[t * kJobs + i],
+              [&units](size_t) { ++units; })));
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  EXPECT_EQ(units, 2 * logs.size());
+  for (const std::vector<std::string>& log : logs) ASSERT_EQ(log.size(), 5U);
+}
+
+// A service whose scheduler is busy until it is told to go on, and has no room
+// for another job.
+class BusyServiceTest : public testing::Test {
+ protected:
+  BusyServiceTest() {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    stub_ = v1::LossService::NewStub(
+        grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                            grpc::InsecureChannelCredentials()));
+    EXPECT_TRUE(scheduler_.Submit(std::make_unique<TestJob>(
+        "a", std::vector<size_t>{1}, &log_,
+        [this](size_t) { go_on_.get_future().wait(); })));
+  }
+
+  // Also for a test that failed before it asked for the metrics.
+  ~BusyServiceTest() override { GoOn(); }
+
+  void GoOn() {
+    if (!std::exchange(gone_on_, true)) go_on_.set_value();
+  }
+
+  // Ends what waits. After this, everything has been counted.
+  std::string Page() {
+    GoOn();
+    server_->Shutdown();
+    server_->Wait();
+    return metrics_.Text();
+  }
+
+  std::promise<void> go_on_;
+  bool gone_on_ = false;
+  Metrics metrics_{1};
+  const BatchLimits limits_{.max_items = 1, .max_message_bytes = 1 << 20};
+  std::atomic<bool> abandon_ = false;
+  BufferPool pool_{0};
+  std::vector<std::string> log_;
+  Scheduler scheduler_{{.threads = 1, .max_jobs = 1}, IgnoreJobs, IgnoreBusy};
+  const ComputeContext context_{scheduler_, pool_, metrics_, limits_, abandon_};
+  LossServiceImpl service_{context_};
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::LossService::Stub> stub_;
+};
+
+TEST_F(BusyServiceTest, AFullSchedulerRefusesBeforeItReads) {
+  v1::ComputeRequest request;
+  request.set_numerics_version(std::string(10'000, 'x'));
+  grpc::ClientContext context;
+  v1::ComputeResponse response;
+  const grpc::Status status = stub_->Compute(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("waiting to be computed"));
+  v1::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  ASSERT_EQ(details.details_size(), 1);
+  EXPECT_EQ(details.details(0).type_url(),
+            "type.googleapis.com/google.rpc.RetryInfo");
+  v1::RetryInfo retry;
+  EXPECT_TRUE(retry.ParseFromString(details.details(0).value()));
+  EXPECT_EQ(retry.retry_delay().nanos(), 100'000'000);
+  const std::string page = Page();
+  EXPECT_THAT(
+      page,
+      HasSubstr("lossd_rpc_received_bytes_total{method=\"Compute\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("lossd_rpc_completed_total{code=\"UNAVAILABLE\","
+                              "method=\"Compute\"} 1\n"));
+}
+
+}  // namespace
+}  // namespace lossd
