@@ -2,7 +2,9 @@
 # Measures; see README.md. Not a test: exits with 0 whatever it finds.
 #
 #   tests/bench/compare.sh kernels [--threads N] [--rounds N] [--only REGEX]
+#   tests/bench/compare.sh wire [--rounds N] [--only REGEX]
 #   tests/bench/compare.sh plot      how cost grows: results/*.svg
+#   tests/bench/compare.sh plot_wire what the last `wire` measured, likewise
 #   tests/bench/compare.sh accuracy  errors in ulps: results/accuracy.md
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -26,6 +28,15 @@ case $command in
     # Debian's interpreter, which sees Debian's packages.
     /usr/bin/python3 $here/compare_kernels.py $build/bin/compare_kernels "$@"
     ;;
+  wire)
+    shift
+    build
+    mkdir -p build/bench
+    /usr/bin/python3 $here/compare_wire.py $build/bin build/bench/wire.json "$@"
+    ;;
+  plot_wire)
+    /usr/bin/python3 $here/plot_wire.py build/bench/wire.json $here/results
+    ;;
   plot)
     build
     mkdir -p build/bench
@@ -42,7 +53,7 @@ case $command in
     mv build/accuracy.md $here/results/accuracy.md
     ;;
   *)
-    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

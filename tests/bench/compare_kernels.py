@@ -12,13 +12,12 @@ line a comparison, then a table. Exits with 0 whatever the figures are.
 import argparse
 import os
 import re
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
 from report import Report
+from turns import Program, take_turns, warn_of_load
 from workloads import CASES, PAIRS, TORCH_LOSSES, Sampler
 
 try:
@@ -30,35 +29,17 @@ except ImportError:
 
 TRIAD_BYTES = 12 * 2**24  # of compare_kernels' triad
 RUNS_OF_TURN = 3  # as compare_kernels'
-# OpenMP's threads spin for some milliseconds after a turn.
-PAUSE_SECONDS = 0.02
 # Float sums of 16 M terms, as the peers have them, agree to this.
 TOLERANCE = 2e-3
 
 
-class Program:
-    """compare_kernels, asked a line at a time."""
-
-    def __init__(self, path, threads):
-        self.process = subprocess.Popen(
-            [path, str(threads)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline().strip()
-        if not answer:
-            sys.exit(f"{' '.join(words)}: no answer")
-        return answer
+class Kernels(Program):
+    """compare_kernels."""
 
     def turn(self, *words):
         """The loss, and the milliseconds of each run."""
         loss, *times = map(float, self.ask(*words).split())
         return loss, times
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def torch_turn(case, predictions, targets):
@@ -78,19 +59,6 @@ def torch_turn(case, predictions, targets):
         loss = run()
         times.append((time.perf_counter() - start) * 1e3)
     return loss, times
-
-
-def take_turns(turns, rounds):
-    """Medians of milliseconds, and losses, by name; `turns` are functions by
-    name."""
-    times = {name: [] for name in turns}
-    losses = {}
-    for _ in range(rounds):
-        for name, turn in turns.items():
-            time.sleep(PAUSE_SECONDS)
-            losses[name], of_turn = turn()
-            times[name] += of_turn
-    return {name: statistics.median(t) for name, t in times.items()}, losses
 
 
 class Comparison:
@@ -167,11 +135,8 @@ def main():
                         help="cases whose name matches, e.g. '^huber'")
     arguments = parser.parse_args()
     only = re.compile(arguments.only)
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"other programs are running (load {load:.1f}): expect noise",
-              file=sys.stderr)
-    program = Program(arguments.program, arguments.threads)
+    warn_of_load()
+    program = Kernels(arguments.program, arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(program, arguments.threads, arguments.rounds,
                                 folder)

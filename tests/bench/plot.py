@@ -99,7 +99,8 @@ def line(x1, y1, x2, y2):
             'stroke="#e5e5e5"/>')
 
 
-def draw(title, x_label, y_label, lines):
+def draw(title, x_label, y_label, lines, colors=None):
+    colors = HIGHLIGHTS if colors is None else colors
     xs = sorted({x for points in lines.values() for x, _ in points})
     ys = [y for points in lines.values() for _, y in points]
     decades = [10.0**k for k in range(math.floor(math.log10(min(ys))),
@@ -120,14 +121,14 @@ def draw(title, x_label, y_label, lines):
         parts += [line(LEFT, to_y(y), right, to_y(y)),
                   text(LEFT - 8, to_y(y) + 4, f"{y:g}", "end", size=11)]
     # Grey ones first, so that the others lie above.
-    for loss in sorted(lines, key=lambda name: name in HIGHLIGHTS):
+    for loss in sorted(lines, key=lambda name: name in colors):
         points = " ".join(f"{to_x(x)},{to_y(y)}" for x, y in lines[loss])
         parts.append(f'<polyline points="{points}" fill="none" stroke-width='
-                     f'"2" stroke="{HIGHLIGHTS.get(loss, GREY)}">'
+                     f'"2" stroke="{colors.get(loss, GREY)}">'
                      f"<title>{html.escape(loss)}</title></polyline>")
-    legend = [(loss, color) for loss, color in HIGHLIGHTS.items()
+    legend = [(loss, color) for loss, color in colors.items()
               if loss in lines]
-    if set(lines) - set(HIGHLIGHTS):
+    if set(lines) - set(colors):
         legend.append(("others", GREY))
     for i, (loss, color) in enumerate(legend):
         y = TOP + 20 * i

@@ -11,13 +11,18 @@ class Report:
     def __init__(self):
         self.lines = []
 
-    def add(self, case, ours_ms, peer, peer_ms, target, peer_case=None):
-        ratio = peer_ms / ours_ms
-        line = {"case": case, "ours_ms": round(ours_ms, 4), "peer": peer,
-                "peer_ms": round(peer_ms, 4), "ratio": round(ratio, 3),
-                "target": round(target, 3), "met": ratio >= target}
+    def add(self, case, ours, peer, peers, target, peer_case=None, unit="ms",
+            **more):
+        """`ours` and `peers` are costs in `unit`; without a target (None) the
+        ratio is only reported. `more` goes into the line as it is."""
+        ratio = peers / ours
+        line = {"case": case, f"ours_{unit}": round(ours, 4), "peer": peer,
+                f"peer_{unit}": round(peers, 4), "ratio": round(ratio, 3),
+                "target": None if target is None else round(target, 3),
+                "met": None if target is None else ratio >= target}
         if peer_case:
             line["peer_case"] = peer_case
+        line.update(more)
         self.lines.append(line)
         print(json.dumps(line), flush=True)
 
@@ -27,13 +32,7 @@ class Report:
         print("\n" + row.format("case", "ours ms", "peer", "peer ms", "ratio",
                                 "target", ""))
         for line in self.lines:
-            print(row.format(
-                line["case"], f"{line['ours_ms']:.3f}", line["peer"],
-                f"{line['peer_ms']:.3f}", f"{line['ratio']:.2f}",
-                f"{line['target']:.2f}",
-                ("met" if line["met"] else "MISSED")
-                + (f" (against {line['peer_case']})"
-                   if "peer_case" in line else "")).rstrip())
+            print(row.format(*cells(line)).rstrip())
         for peer, target in MEAN_TARGETS.items():
             ratios = [line["ratio"] for line in self.lines
                       if line["peer"] == peer]
@@ -42,5 +41,21 @@ class Report:
                 print(row.format(f"geometric mean of {len(ratios)}", "", peer,
                                  "", f"{mean:.2f}", f"{target:.2f}",
                                  "met" if mean >= target else "MISSED"))
-        met = sum(line["met"] for line in self.lines)
-        print(f"{met} of {len(self.lines)} comparisons met their target")
+        judged = [line["met"] for line in self.lines
+                  if line["met"] is not None]
+        print(f"{sum(judged)} of {len(judged)} comparisons met their target")
+
+
+def cells(line):
+    unit = "ms" if "ours_ms" in line else "mib"
+    target, verdict = "", ""
+    if line["target"] is not None:
+        target = f"{line['target']:.2f}"
+        verdict = "met" if line["met"] else "MISSED"
+    if "peer_case" in line:
+        verdict += f" (against {line['peer_case']})"
+    if unit == "mib":
+        verdict += " (MiB)"
+    return (line["case"], f"{line[f'ours_{unit}']:.3f}", line["peer"],
+            f"{line[f'peer_{unit}']:.3f}", f"{line['ratio']:.2f}", target,
+            verdict)
