@@ -38,11 +38,12 @@ struct Batch::Item {
 };
 
 Batch::Batch(grpc::ByteBuffer request, const BatchLimits& limits,
-             Metrics& metrics, BufferPool& pool,
+             Metrics& metrics, BufferPool& pool, ReserveReply reserve_reply,
              std::shared_ptr<const void> until_sent)
     : body_(std::move(request)),
       limits_(limits),
       metrics_(metrics),
+      reserve_reply_(std::move(reserve_reply)),
       request_(
           *google::protobuf::Arena::CreateMessage<v1::ComputeRequest>(&arena_)),
       response_(*google::protobuf::Arena::CreateMessage<v1::ComputeResponse>(
@@ -129,20 +130,24 @@ absl::Status Batch::Decode(size_t unit) {
 
 // Tensors beyond the limit of the reply are not computed: most could not be
 // sent, and all would have to be held.
-void Batch::AllocateOutputs() {
+absl::Status Batch::AllocateOutputs() {
   const auto limit = static_cast<size_t>(limits_.max_message_bytes);
   size_t bytes = 0;
   for (Item& item : items_) {
     if (!item.status.ok()) continue;
     item.left_out = item.decoded.reply_bytes() > limit - bytes;
-    if (item.left_out) continue;
-    bytes += item.decoded.reply_bytes();
+    if (!item.left_out) bytes += item.decoded.reply_bytes();
+  }
+  LOSSD_RETURN_IF_ERROR(reserve_reply_(static_cast<int64_t>(bytes)));
+  for (Item& item : items_) {
+    if (!item.status.ok() || item.left_out) continue;
     item.outputs = item.decoded.AllocateOutputs(&tensors_, item.result);
   }
+  return absl::OkStatus();
 }
 
 absl::Status Batch::BeginSmallItems() {
-  AllocateOutputs();
+  LOSSD_RETURN_IF_ERROR(AllocateOutputs());
   size_t small_bytes = 0;
   size_t unit_bytes = kSmallUnitBytes;
   for (size_t i = 0; i < items_.size(); ++i) {

@@ -41,10 +41,14 @@ struct BatchLimits {
 // it.
 class Batch {
  public:
+  // Memory for the bytes of the reply's tensors: an error ends the batch.
+  using ReserveReply = std::function<absl::Status(int64_t bytes)>;
+
   // Everything referred to must outlive this; `until_sent` is kept until the
   // reply's tensors are sent.
   Batch(grpc::ByteBuffer request, const BatchLimits& limits, Metrics& metrics,
-        BufferPool& pool, std::shared_ptr<const void> until_sent);
+        BufferPool& pool, ReserveReply reserve_reply,
+        std::shared_ptr<const void> until_sent);
   ~Batch();
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
@@ -74,7 +78,7 @@ class Batch {
   absl::Status Parse();
   absl::Status BeginDecoding();
   absl::Status Decode(size_t unit);
-  void AllocateOutputs();
+  absl::Status AllocateOutputs();
   absl::Status BeginSmallItems();
   absl::Status ComputeSmallItems(size_t unit);
   absl::Status BeginLargeItem();
@@ -88,6 +92,7 @@ class Batch {
   const grpc::ByteBuffer body_;
   const BatchLimits& limits_;
   Metrics& metrics_;
+  const ReserveReply reserve_reply_;
   wire::ReceivedPayloads payloads_;
   google::protobuf::Arena arena_;
   v1::ComputeRequest& request_;

@@ -80,13 +80,13 @@ struct BufferPool::State {
   using BlockPointer = std::unique_ptr<Block>;
 
   struct SizeClass {
-    // The one used last stands last. Has room for all there are, so that giving
-    // back needs no memory.
+    // The one used last, which caches may hold, stands last. Has room for all
+    // there are, so that giving back needs no memory.
     std::vector<BlockPointer> free;
     size_t blocks = 0;
     // The fewest that were free since the last TrimIdle.
     size_t idle = 0;
-    uint64_t last_use = 0;
+    uint64_t last_return = 0;
   };
 
   explicit State(int64_t max_free_bytes) : max_free(max_free_bytes) {}
@@ -95,7 +95,6 @@ struct BufferPool::State {
   BlockPointer TakeFree(size_t capacity) {
     const std::lock_guard lock(mutex);
     SizeClass& size_class = classes[capacity];
-    size_class.last_use = ++uses;
     if (size_class.free.empty()) return nullptr;
     BlockPointer block = std::move(size_class.free.back());
     size_class.free.pop_back();
@@ -131,7 +130,7 @@ struct BufferPool::State {
       figures.used -= bytes;
       limit = max_free;
       if (bytes <= limit) {
-        size_class.last_use = ++uses;
+        size_class.last_return = ++returns;
         size_class.free.push_back(std::move(block));
         figures.free += bytes;
       } else {
@@ -154,7 +153,7 @@ struct BufferPool::State {
     SizeClass* oldest = nullptr;
     for (auto& [capacity, size_class] : classes) {
       if (!size_class.free.empty() &&
-          (oldest == nullptr || size_class.last_use < oldest->last_use)) {
+          (oldest == nullptr || size_class.last_return < oldest->last_return)) {
         oldest = &size_class;
       }
     }
@@ -184,7 +183,7 @@ struct BufferPool::State {
 
   mutable std::mutex mutex;
   int64_t max_free;
-  uint64_t uses = 0;
+  uint64_t returns = 0;
   // By capacity.
   std::map<size_t, SizeClass> classes;
   Figures figures;

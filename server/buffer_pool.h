@@ -52,9 +52,9 @@ class BufferPool {
     int64_t misses = 0;
   };
 
-  // At most `max_free_bytes` wait to be used again; beyond that the sizes that
-  // were asked for least recently go first. With 0 nothing waits, so that every
-  // use of a buffer after its end is one of freed memory.
+  // At most `max_free_bytes` wait to be used again; beyond that the sizes of
+  // which none came back for longest go first. With 0 nothing waits, so that
+  // every use of a buffer after its end is one of freed memory.
   explicit BufferPool(int64_t max_free_bytes);
   // Frees what waits; buffers still in use free themselves.
   ~BufferPool();

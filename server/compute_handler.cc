@@ -1,16 +1,20 @@
 #include "server/compute_handler.h"
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/impl/codegen/server_callback_handlers.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "server/admission.h"
 #include "server/error_details.h"
 #include "server/job.h"
 #include "server/reactor.h"
@@ -34,17 +38,31 @@ absl::Status TooMany() {
       kTooManyDelay);
 }
 
+// What a reply's tensors may take until they are sent.
+struct ReplyMemory {
+  MemoryBudget::Reservation reserved;
+  // What was not reserved beforehand.
+  MemoryBudget::Reservation more;
+};
+
 class ComputeReactor;
 
 // The work of a call, which says what became of it to the reactor.
 class ComputeJob final : public Job {
  public:
   ComputeJob(ComputeReactor& reactor, std::string caller,
-             const grpc::ByteBuffer& request, const ComputeContext& context)
+             const grpc::ByteBuffer& request, const ComputeContext& context,
+             MemoryBudget::Reservation for_request,
+             const std::shared_ptr<ReplyMemory>& for_reply)
       : reactor_(reactor),
         caller_(std::move(caller)),
-        batch_(request, context.limits, context.metrics, context.pool,
-               nullptr) {}
+        for_request_(std::move(for_request)),
+        batch_(
+            request, context.limits, context.metrics, context.pool,
+            [&budget = context.budget, for_reply](int64_t bytes) {
+              return Reserve(bytes, budget, *for_reply);
+            },
+            for_reply) {}
 
   const std::string& caller() const override { return caller_; }
   size_t units() const override { return batch_.units(); }
@@ -55,8 +73,27 @@ class ComputeJob final : public Job {
   void Answer() override;
 
  private:
+  static absl::Status Reserve(int64_t bytes, MemoryBudget& budget,
+                              ReplyMemory& memory) {
+    const int64_t lacking = bytes - memory.reserved.bytes();
+    if (lacking <= 0) {
+      memory.reserved.Shrink(bytes);
+      return absl::OkStatus();
+    }
+    auto more = budget.TryReserve(lacking);
+    if (!more) {
+      return TryAgain(absl::StrCat("there is no memory now for the ", bytes,
+                                   " bytes of the reply, try again later"),
+                      kNoMemoryDelay);
+    }
+    memory.more = *std::move(more);
+    return absl::OkStatus();
+  }
+
   ComputeReactor& reactor_;
   const std::string caller_;
+  // Goes after the batch, which has the request.
+  const MemoryBudget::Reservation for_request_;
   Batch batch_;
   absl::Status interrupted_;
 };
@@ -66,15 +103,20 @@ class ComputeJob final : public Job {
 class ComputeReactor final : public RawReactor {
  public:
   ComputeReactor(const ComputeContext& context,
-                 const grpc::CallbackServerContext& call)
+                 grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
-        rpc_(context.metrics, Metrics::Method::kCompute) {
+        rpc_(context.metrics, Metrics::Method::kCompute),
+        admission_(context.budget) {
     // A message that would be refused need not be sent.
+    const auto announced = AnnouncedBy(call);
     if (context_.scheduler.Full()) {
       EndWith(TooMany());
+    } else if (!announced.ok()) {
+      EndWith(announced.status());
     } else {
-      Read(&request_);
+      announced_ = *announced;
+      Admit();
     }
   }
 
@@ -108,6 +150,8 @@ class ComputeReactor final : public RawReactor {
       if (!ok) return EndWith(NoRequest());
       has_request_ = true;
       rpc_.Received(request_.Length());
+      const absl::Status admitted = CorrectReservation();
+      if (!admitted.ok()) return EndWith(admitted);
       return Read(&excess_);
     }
     if (ok) {
@@ -117,7 +161,10 @@ class ComputeReactor final : public RawReactor {
     Compute();
   }
 
-  void Cancelled() override { cancelled_ = true; }
+  void Cancelled() override {
+    cancelled_ = true;
+    admission_.Cancel();
+  }
 
   void Done() override {
     rpc_.Finish(CodeReceived(call_, rpc_.code()));
@@ -126,7 +173,45 @@ class ComputeReactor final : public RawReactor {
 
   void EndWith(const absl::Status& status) {
     rpc_.Finish(status.code());
+    if (const auto delay = RetryDelayOf(status)) {
+      // gRPC's own retries go by it.
+      call_.AddTrailingMetadata(
+          "grpc-retry-pushback-ms",
+          absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+    }
     End(ToGrpcStatus(status));
+  }
+
+  void Admit() {
+    admission_.Start(WorstCase(),
+                     [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
+                       if (!memory.ok()) return EndWith(memory.status());
+                       reserved_ = *std::move(memory);
+                       Read(&request_);
+                     });
+  }
+
+  // What a call takes of which nothing else is known: a message as large as the
+  // limit.
+  int64_t WorstCase() const {
+    const int64_t limit = context_.limits.max_message_bytes;
+    if (!announced_) return std::min(limit, context_.budget.figures().budget);
+    return std::min(announced_->request, limit) +
+           std::min(announced_->reply, limit);
+  }
+
+  // Once the request is there.
+  absl::Status CorrectReservation() {
+    const auto bytes = static_cast<int64_t>(request_.Length());
+    if (announced_ && bytes > announced_->request) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the request has ", bytes, " bytes, allowed: the ",
+          announced_->request, " of metadata ", wire::kAnnouncedBytesHeader));
+    }
+    // A gradient is about as large as the predictions.
+    const int64_t reply = announced_ ? announced_->reply : bytes;
+    reserved_.Shrink(std::min(reserved_.bytes(), bytes + reply));
+    return absl::OkStatus();
   }
 
   absl::Status NoRequest() const {
@@ -137,8 +222,14 @@ class ComputeReactor final : public RawReactor {
   }
 
   void Compute() {
+    const int64_t bytes =
+        std::min(static_cast<int64_t>(request_.Length()), reserved_.bytes());
+    MemoryBudget::Reservation for_request = reserved_.Split(bytes);
+    for_reply_ = std::make_shared<ReplyMemory>();
+    for_reply_->reserved = std::move(reserved_);
     auto job =
-        std::make_unique<ComputeJob>(*this, call_.peer(), request_, context_);
+        std::make_unique<ComputeJob>(*this, call_.peer(), request_, context_,
+                                     std::move(for_request), for_reply_);
     if (request_.Length() <= kSmallRequest) return RunHere(*job);
     // The job keeps what it needs of the request.
     request_.Clear();
@@ -159,8 +250,13 @@ class ComputeReactor final : public RawReactor {
   }
 
   const ComputeContext& context_;
-  const grpc::CallbackServerContext& call_;
+  grpc::CallbackServerContext& call_;
   Metrics::Rpc rpc_;
+  Admission admission_;
+  std::optional<wire::AnnouncedBytes> announced_;
+  MemoryBudget::Reservation reserved_;
+  // Small tensors are copied into the reply, which gRPC has until OnDone.
+  std::shared_ptr<ReplyMemory> for_reply_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer excess_;
   grpc::ByteBuffer reply_;

@@ -9,6 +9,7 @@
 
 #include "server/batch.h"
 #include "server/buffer_pool.h"
+#include "server/memory_budget.h"
 #include "server/metrics.h"
 #include "server/scheduler.h"
 
@@ -17,6 +18,7 @@ namespace lossd {
 // What every call of Compute needs; outlives all of them. Thread-safe.
 struct ComputeContext {
   Scheduler& scheduler;
+  MemoryBudget& budget;
   BufferPool& pool;
   Metrics& metrics;
   const BatchLimits& limits;

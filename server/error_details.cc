@@ -53,4 +53,14 @@ absl::Status TryAgain(const std::string& text, double seconds) {
   return With(absl::UnavailableError(text), info);
 }
 
+std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(absl::StrCat(kGoogleRpc, "RetryInfo"));
+  v1::RetryInfo info;
+  if (!payload || !info.ParseFromString(std::string(*payload))) {
+    return std::nullopt;
+  }
+  return absl::Seconds(info.retry_delay().seconds()) +
+         absl::Nanoseconds(info.retry_delay().nanos());
+}
+
 }  // namespace lossd

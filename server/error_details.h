@@ -5,9 +5,11 @@
 #ifndef LOSSD_SERVER_ERROR_DETAILS_H_
 #define LOSSD_SERVER_ERROR_DETAILS_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace lossd {
 
@@ -26,6 +28,9 @@ absl::Status LimitExceeded(const std::string& subject, const std::string& text);
 
 // UNAVAILABLE, with a RetryInfo.
 absl::Status TryAgain(const std::string& text, double seconds);
+
+// That of the RetryInfo, if there is one.
+std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
 }  // namespace lossd
 

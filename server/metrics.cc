@@ -140,7 +140,19 @@ Metrics::Metrics(int compute_threads)
                          "divided by lossd_compute_threads is the utilisation.")
                        .Add({});
   queue_depth_ = &Single(registry_, "lossd_queue_depth_requests",
-                         "Requests that wait to be computed.");
+                         "Requests that wait to be computed, or are.");
+  memory_budget_ = &Single(registry_, "lossd_memory_budget_bytes",
+                           "What requests and replies may take.");
+  memory_reserved_ = &Single(registry_, "lossd_memory_reserved_bytes",
+                             "What requests and replies are taking.");
+  memory_waiting_ = &Single(registry_, "lossd_memory_waiting_requests",
+                            "Requests that wait for memory.");
+  auto& pool = BuildGauge()
+                   .Name("lossd_buffer_pool_bytes")
+                   .Help("Memory for replies, in use and kept for the next.")
+                   .Register(registry_);
+  pool_used_ = &pool.Add({{"state", "used"}});
+  pool_free_ = &pool.Add({{"state", "free"}});
   Single(registry_, "lossd_compute_threads", "Threads that compute.")
       .Set(compute_threads);
   Single(registry_, "lossd_start_time_seconds",
@@ -180,6 +192,15 @@ void Metrics::AddBusySeconds(double seconds) {
 
 void Metrics::SetQueueDepth(size_t requests) {
   queue_depth_->Set(static_cast<double>(requests));
+}
+
+void Metrics::SetMemory(const MemoryBudget::Figures& budget,
+                        const BufferPool::Figures& pool) {
+  memory_budget_->Set(static_cast<double>(budget.budget));
+  memory_reserved_->Set(static_cast<double>(budget.reserved));
+  memory_waiting_->Set(static_cast<double>(budget.waiting));
+  pool_used_->Set(static_cast<double>(pool.used));
+  pool_free_->Set(static_cast<double>(pool.free));
 }
 
 std::string Metrics::Text() const {

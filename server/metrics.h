@@ -20,6 +20,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "server/buffer_pool.h"
+#include "server/memory_budget.h"
 
 namespace lossd {
 
@@ -92,6 +94,10 @@ class Metrics {
 
   void SetQueueDepth(size_t requests);
 
+  // To be set before the page is read.
+  void SetMemory(const MemoryBudget::Figures& budget,
+                 const BufferPool::Figures& pool);
+
   // The whole page in Prometheus's text format.
   std::string Text() const;
 
@@ -105,6 +111,11 @@ class Metrics {
   std::map<std::string, std::unique_ptr<LossCounters>> losses_;
   prometheus::Counter* busy_seconds_ = nullptr;
   prometheus::Gauge* queue_depth_ = nullptr;
+  prometheus::Gauge* memory_budget_ = nullptr;
+  prometheus::Gauge* memory_reserved_ = nullptr;
+  prometheus::Gauge* memory_waiting_ = nullptr;
+  prometheus::Gauge* pool_used_ = nullptr;
+  prometheus::Gauge* pool_free_ = nullptr;
 };
 
 }  // namespace lossd

@@ -12,6 +12,8 @@ namespace {
 // up and meet, and so much shorter than callers care about.
 constexpr double kRoundSeconds = 1e-3;
 
+constexpr std::chrono::seconds kIdlePeriod(10);
+
 // What a caller gets in one turn.
 constexpr size_t kTurnBytes = size_t{128} << 10;
 
@@ -22,10 +24,12 @@ constexpr size_t kBytesWorthATeam = size_t{256} << 10;
 
 Scheduler::Scheduler(const SchedulerOptions& options,
                      std::function<void(size_t)> on_jobs,
-                     std::function<void(double)> on_busy)
+                     std::function<void(double)> on_busy,
+                     std::function<void()> on_idle)
     : options_(options),
       on_jobs_(std::move(on_jobs)),
       on_busy_(std::move(on_busy)),
+      on_idle_(std::move(on_idle)),
       round_bytes_(std::clamp(size_t{4} << 20, options.min_round_bytes,
                               options.max_round_bytes)),
       thread_([this] { Loop(); }) {}
@@ -65,9 +69,11 @@ void Scheduler::Loop() {
     std::deque<std::unique_ptr<Job>> submitted;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] {
+      while (!changed_.wait_for(lock, kIdlePeriod, [this] {
         return stopping_ || !submitted_.empty() || !callers_.empty();
-      });
+      })) {
+        on_idle_();
+      }
       if (submitted_.empty() && callers_.empty()) return;
       submitted.swap(submitted_);
     }

@@ -41,12 +41,14 @@ struct SchedulerOptions {
 // there is one. All functions are thread-safe.
 class Scheduler {
  public:
-  // `on_jobs` hears how many jobs there are whenever that changes, and
-  // `on_busy` how many seconds a thread of the team had to do with a round;
-  // both on any thread, the first under a lock.
-  Scheduler(const SchedulerOptions& options,
-            std::function<void(size_t)> on_jobs,
-            std::function<void(double)> on_busy);
+  // `on_jobs` hears how many jobs there are whenever that changes, on any
+  // thread and under a lock. On the scheduler's thread `on_busy` hears how many
+  // seconds a round took, added up over the threads that ran it, and `on_idle`
+  // is called when there was no job for ten seconds.
+  Scheduler(
+      const SchedulerOptions& options, std::function<void(size_t)> on_jobs,
+      std::function<void(double)> on_busy,
+      std::function<void()> on_idle = [] {});
   // Runs what there still is.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
@@ -88,6 +90,7 @@ class Scheduler {
   const SchedulerOptions options_;
   const std::function<void(size_t)> on_jobs_;
   const std::function<void(double)> on_busy_;
+  const std::function<void()> on_idle_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

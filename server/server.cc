@@ -15,11 +15,15 @@
 #include "lib/core/status_macros.h"
 #include "server/cpu_budget.h"
 #include "server/logging.h"
+#include "server/memory_limit.h"
 #include "server/selftest.h"
 #include "server/version.h"
 
 namespace lossd {
 namespace {
+
+// Calls that wait for memory.
+constexpr size_t kMaxWaiting = 1024;
 
 // Memory that is kept for the next replies.
 constexpr int64_t kMaxFreeBytes = int64_t{512} << 20;
@@ -70,13 +74,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   // More threads than CPUs wait for each other at the end of every pass.
   const int threads =
       options.threads > 0 ? std::min(options.threads, budget) : budget;
-  std::unique_ptr<Server> server(new Server(options, threads));
+  const int64_t memory_budget =
+      options.memory_budget > 0 ? options.memory_budget : MemoryLimit() / 2;
+  std::unique_ptr<Server> server(new Server(options, threads, memory_budget));
   if (!options.metrics_listen.empty()) {
     const absl::StatusOr<ListenAddress> address =
         ParseListenAddress(options.metrics_listen);
     if (!address.ok()) return address.status();
     absl::StatusOr<std::unique_ptr<MetricsHttp>> http = MetricsHttp::Start(
-        *address, [&metrics = server->metrics_] { return metrics.Text(); });
+        *address, [server = server.get()] { return server->MetricsText(); });
     if (!http.ok()) return http.status();
     server->http_ = *std::move(http);
   }
@@ -99,26 +105,33 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
                       {"numerics_version", std::string(NumericsVersion())},
                       {"max_message_bytes", options.max_message_bytes},
                       {"max_items", options.max_items},
+                      {"memory_budget", memory_budget},
                       {"drain_delay", options.drain_delay},
                       {"drain_timeout", options.drain_timeout},
                       {"log_level", options.log_level}});
   return server;
 }
 
-Server::Server(const ServerOptions& options, int threads)
+Server::Server(const ServerOptions& options, int threads, int64_t memory_budget)
     : options_(options),
       metrics_(threads),
       limits_{threads, options.max_items, options.max_message_bytes},
-      pool_(kMaxFreeBytes),
+      budget_(memory_budget, kMaxWaiting),
+      pool_(std::min(kMaxFreeBytes, memory_budget / 4)),
       scheduler_(
           {.threads = threads},
           [this](size_t jobs) { metrics_.SetQueueDepth(jobs); },
           [this](double seconds) { metrics_.AddBusySeconds(seconds); }),
-      context_{scheduler_, pool_, metrics_, limits_, abandon_},
+      context_{scheduler_, budget_, pool_, metrics_, limits_, abandon_},
       service_(context_),
       unknown_(metrics_) {}
 
 Server::~Server() { Shutdown(); }
+
+std::string Server::MetricsText() {
+  metrics_.SetMemory(budget_.figures(), pool_.figures());
+  return metrics_.Text();
+}
 
 std::string Server::metrics_address() const {
   return http_ != nullptr ? http_->address() : "";
@@ -135,6 +148,11 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   // A megabyte of gzip can inflate to a gigabyte, outside every limit.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  // Behind the budget, for what is not as it was announced: a message that is
+  // too large is buffered before it is refused.
+  grpc::ResourceQuota quota("lossd");
+  quota.Resize(static_cast<size_t>(budget_.figures().budget) / 4 * 5);
+  builder.SetResourceQuota(quota);
   builder.RegisterService(&service_);
   builder.RegisterCallbackGenericService(&unknown_);
   std::vector<int> ports(listen.size());

@@ -17,6 +17,7 @@
 #include "server/buffer_pool.h"
 #include "server/compute_handler.h"
 #include "server/listen_address.h"
+#include "server/memory_budget.h"
 #include "server/metrics.h"
 #include "server/metrics_http.h"
 #include "server/options.h"
@@ -55,15 +56,17 @@ class Server {
   void Hurry();
 
  private:
-  explicit Server(const ServerOptions& options, int threads);
+  Server(const ServerOptions& options, int threads, int64_t memory_budget);
   absl::Status Listen(const std::vector<ListenAddress>& listen);
   void AwaitDrained();
+  std::string MetricsText();
 
   const ServerOptions options_;
   // In the order of construction; destroyed the other way round.
   Metrics metrics_;
   const BatchLimits limits_;
   std::atomic<bool> abandon_ = false;
+  MemoryBudget budget_;
   BufferPool pool_;
   Scheduler scheduler_;
   const ComputeContext context_;

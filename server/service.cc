@@ -104,7 +104,8 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
   return reactor;
 }
 
-v1::GetServerInfoResponse ServerInfo(const BatchLimits& batch) {
+v1::GetServerInfoResponse ServerInfo(const ComputeContext& context) {
+  const BatchLimits& batch = context.limits;
   v1::GetServerInfoResponse response;
   response.set_version(kVersion);
   response.set_numerics_version(std::string(NumericsVersion()));
@@ -116,6 +117,7 @@ v1::GetServerInfoResponse ServerInfo(const BatchLimits& batch) {
   limits->set_max_items(batch.max_items);
   limits->set_max_rank(static_cast<int32_t>(kMaxRank));
   limits->set_max_list_values(kMaxListValues);
+  limits->set_memory_budget_bytes(context.budget.figures().budget);
   response.add_prediction_dtypes(v1::DTYPE_FLOAT32);
   response.add_prediction_dtypes(v1::DTYPE_FLOAT64);
   response.add_prediction_dtypes(v1::DTYPE_FLOAT16);
@@ -155,7 +157,7 @@ grpc::ServerUnaryReactor* LossServiceImpl::GetServerInfo(
     grpc::ByteBuffer* response) {
   return Reply<v1::GetServerInfoRequest>(
       call, context_.metrics, Metrics::Method::kGetServerInfo, *request,
-      ServerInfo(context_.limits), response);
+      ServerInfo(context_), response);
 }
 
 grpc::ServerGenericBidiReactor* UnknownMethodService::CreateReactor(

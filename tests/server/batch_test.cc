@@ -49,8 +49,9 @@ absl::StatusOr<v1::ComputeResponse> Compute(const v1::ComputeRequest& request,
                                             const BatchLimits& limits,
                                             Metrics& metrics) {
   BufferPool pool(0);
-  Batch batch(wire::Cut(request.SerializeAsString(), 7), limits, metrics, pool,
-              nullptr);
+  Batch batch(
+      wire::Cut(request.SerializeAsString(), 7), limits, metrics, pool,
+      [](int64_t) { return absl::OkStatus(); }, nullptr);
   do {
     // Backwards: any order is right.
     for (size_t i = batch.units(); i > 0; --i) batch.RunUnit(i - 1);

@@ -119,9 +119,10 @@ TEST(MemoryBudgetTest, NobodyOvertakesWhoWaits) {
 }
 
 TEST(MemoryBudgetTest, NoBytesAreAlwaysThere) {
-  MemoryBudget budget(100, 0);
+  MemoryBudget budget(100, 1);
   Callers callers;
   const Reservation holder = *budget.TryReserve(100);
+  ASSERT_THAT(budget.Wait(1, callers.Keep("something")), IsOk());
   EXPECT_TRUE(budget.TryReserve(0).has_value());
   EXPECT_THAT(budget.Wait(0, callers.Keep("nothing")), IsOk());
   EXPECT_THAT(callers.called, ElementsAre("nothing"));

@@ -3,7 +3,6 @@
 #include "server/scheduler.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -16,14 +15,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "lossd/v1/loss_service.grpc.pb.h"
-#include "server/service.h"
 
 namespace lossd {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 void IgnoreJobs(size_t /*jobs*/) {}
 void IgnoreBusy(double /*seconds*/) {}
@@ -257,78 +253,6 @@ TEST(SchedulerTest, ManyThreadsSubmit) {
   }
   EXPECT_EQ(units, 2 * logs.size());
   for (const std::vector<std::string>& log : logs) ASSERT_EQ(log.size(), 5U);
-}
-
-// A service whose scheduler is busy until it is told to go on, and has no room
-// for another job.
-class BusyServiceTest : public testing::Test {
- protected:
-  BusyServiceTest() {
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    stub_ = v1::LossService::NewStub(
-        grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
-                            grpc::InsecureChannelCredentials()));
-    EXPECT_TRUE(scheduler_.Submit(std::make_unique<TestJob>(
-        "a", std::vector<size_t>{1}, &log_,
-        [this](size_t) { go_on_.get_future().wait(); })));
-  }
-
-  // Also for a test that failed before it asked for the metrics.
-  ~BusyServiceTest() override { GoOn(); }
-
-  void GoOn() {
-    if (!std::exchange(gone_on_, true)) go_on_.set_value();
-  }
-
-  // Ends what waits. After this, everything has been counted.
-  std::string Page() {
-    GoOn();
-    server_->Shutdown();
-    server_->Wait();
-    return metrics_.Text();
-  }
-
-  std::promise<void> go_on_;
-  bool gone_on_ = false;
-  Metrics metrics_{1};
-  const BatchLimits limits_{.max_items = 1, .max_message_bytes = 1 << 20};
-  std::atomic<bool> abandon_ = false;
-  BufferPool pool_{0};
-  std::vector<std::string> log_;
-  Scheduler scheduler_{{.threads = 1, .max_jobs = 1}, IgnoreJobs, IgnoreBusy};
-  const ComputeContext context_{scheduler_, pool_, metrics_, limits_, abandon_};
-  LossServiceImpl service_{context_};
-  std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<v1::LossService::Stub> stub_;
-};
-
-TEST_F(BusyServiceTest, AFullSchedulerRefusesBeforeItReads) {
-  v1::ComputeRequest request;
-  request.set_numerics_version(std::string(10'000, 'x'));
-  grpc::ClientContext context;
-  v1::ComputeResponse response;
-  const grpc::Status status = stub_->Compute(&context, request, &response);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_THAT(status.error_message(), HasSubstr("waiting to be computed"));
-  v1::Status details;
-  ASSERT_TRUE(details.ParseFromString(status.error_details()));
-  ASSERT_EQ(details.details_size(), 1);
-  EXPECT_EQ(details.details(0).type_url(),
-            "type.googleapis.com/google.rpc.RetryInfo");
-  v1::RetryInfo retry;
-  EXPECT_TRUE(retry.ParseFromString(details.details(0).value()));
-  EXPECT_EQ(retry.retry_delay().nanos(), 100'000'000);
-  const std::string page = Page();
-  EXPECT_THAT(
-      page,
-      HasSubstr("lossd_rpc_received_bytes_total{method=\"Compute\"} 0\n"));
-  EXPECT_THAT(page, HasSubstr("lossd_rpc_completed_total{code=\"UNAVAILABLE\","
-                              "method=\"Compute\"} 1\n"));
 }
 
 }  // namespace

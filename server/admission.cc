@@ -1,0 +1,70 @@
+#include "server/admission.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/error_details.h"
+#include "server/status_adapter.h"
+
+namespace lossd {
+namespace {
+
+absl::Status NoMemory(int64_t bytes) {
+  return TryAgain(absl::StrCat("there is no memory now for the ", bytes,
+                               " bytes of this call, try again later"),
+                  kNoMemoryDelay);
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<wire::AnnouncedBytes>> AnnouncedBy(
+    const grpc::CallbackServerContext& call) {
+  const auto& metadata = call.client_metadata();
+  const auto header = metadata.find(wire::kAnnouncedBytesHeader);
+  if (header == metadata.end()) return std::nullopt;
+  const std::string_view text(header->second.data(), header->second.length());
+  wire::AnnouncedBytes announced;
+  if (wire::ParseAnnouncedBytes(text, &announced)) return announced;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "metadata ", wire::kAnnouncedBytesHeader, ": got '",
+      CutText(std::string(text), 100),
+      "', allowed: the bytes of the request and the reply, \"1024,512\""));
+}
+
+void Admission::Start(int64_t bytes, Done done) {
+  if (auto reservation = budget_.TryReserve(bytes)) {
+    return done(*std::move(reservation));
+  }
+  waiting_ = std::make_shared<Waiting>(std::move(done));
+  timeout_.Set(std::chrono::system_clock::now() + longest_wait_,
+               [waiting = waiting_, bytes, &budget = budget_](bool late) {
+                 if (!late || !waiting->Settle()) return;
+                 budget.Cancel(waiting->ticket);
+                 waiting->done(NoMemory(bytes));
+               });
+  const auto ticket = budget_.Wait(
+      bytes, [waiting = waiting_](MemoryBudget::Reservation reservation) {
+        if (waiting->Settle()) waiting->done(std::move(reservation));
+      });
+  if (ticket.ok()) {
+    waiting_->ticket = *ticket;
+    // Whoever settled it before could not know the ticket.
+    if (waiting_->settled) budget_.Cancel(*ticket);
+  } else if (waiting_->Settle()) {
+    waiting_->done(absl::IsUnavailable(ticket.status())
+                       ? NoMemory(bytes)
+                       : LimitExceeded("memory_budget",
+                                       std::string(ticket.status().message())));
+  }
+}
+
+void Admission::Cancel() {
+  if (waiting_ == nullptr || !waiting_->Settle()) return;
+  budget_.Cancel(waiting_->ticket);
+  waiting_->done(absl::CancelledError("the call was cancelled"));
+}
+
+}  // namespace lossd

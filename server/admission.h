@@ -1,0 +1,72 @@
+// Whether there is memory for a call, asked before its body is read.
+
+#ifndef LOSSD_SERVER_ADMISSION_H_
+#define LOSSD_SERVER_ADMISSION_H_
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "proto/wire/announced_bytes.h"
+#include "server/memory_budget.h"
+
+namespace lossd {
+
+// What a client should wait where there is no memory for its call.
+inline constexpr double kNoMemoryDelay = 0.2;
+
+// Nothing for calls that announce nothing; INVALID_ARGUMENT for an announcement
+// that is none.
+absl::StatusOr<std::optional<wire::AnnouncedBytes>> AnnouncedBy(
+    const grpc::CallbackServerContext& call);
+
+// Waits for memory, for one call.
+class Admission {
+ public:
+  using Done = std::function<void(absl::StatusOr<MemoryBudget::Reservation>)>;
+
+  // Of one that waits as long as `longest_wait`.
+  explicit Admission(MemoryBudget& budget,
+                     std::chrono::milliseconds longest_wait = kLongestWait)
+      : budget_(budget), longest_wait_(longest_wait) {}
+
+  // Calls `done` once, perhaps before this returns: with `bytes` of the budget,
+  // UNAVAILABLE if there are none in time or too many calls wait,
+  // RESOURCE_EXHAUSTED if there never are. This must outlive the call of
+  // Start, but `done` may let it be destroyed afterwards.
+  void Start(int64_t bytes, Done done);
+
+  // If `done` has not been called yet, it is now, with CANCELLED. May run
+  // beside anything but Start.
+  void Cancel();
+
+ private:
+  // Shared with the budget and the timer, which may come after the call's end.
+  struct Waiting {
+    explicit Waiting(Done call) : done(std::move(call)) {}
+    // True for the one who is to call `done`.
+    bool Settle() { return !settled.exchange(true); }
+
+    const Done done;
+    std::atomic<bool> settled = false;
+    std::atomic<MemoryBudget::Ticket> ticket = 0;
+  };
+
+  static constexpr std::chrono::milliseconds kLongestWait{100};
+
+  MemoryBudget& budget_;
+  const std::chrono::milliseconds longest_wait_;
+  std::shared_ptr<Waiting> waiting_;
+  grpc::Alarm timeout_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_ADMISSION_H_

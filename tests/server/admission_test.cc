@@ -1,0 +1,281 @@
+// Calls that are refused before, or because of, the memory they would take.
+
+#include "server/admission.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "lossd/v1/loss_service.grpc.pb.h"
+#include "server/service.h"
+#include "tests/support/status_matchers.h"
+
+namespace lossd {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::chrono::hours kForever(1);
+
+// What an admission was answered.
+class Outcome {
+ public:
+  Admission::Done Done() {
+    return [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
+      ++calls_;
+      answer_.set_value(std::move(memory));
+    };
+  }
+  int calls() const { return calls_; }
+  absl::StatusOr<MemoryBudget::Reservation> Wait() {
+    return answer_.get_future().get();
+  }
+
+ private:
+  std::atomic<int> calls_ = 0;
+  std::promise<absl::StatusOr<MemoryBudget::Reservation>> answer_;
+};
+
+TEST(AdmissionTest, WhatThereIsIsGivenAtOnce) {
+  MemoryBudget budget(100, 1);
+  Outcome outcome;
+  Admission admission(budget, kForever);
+  admission.Start(60, outcome.Done());
+  ASSERT_EQ(outcome.calls(), 1);
+  EXPECT_EQ(outcome.Wait()->bytes(), 60);
+  admission.Cancel();
+  EXPECT_EQ(outcome.calls(), 1);
+}
+
+TEST(AdmissionTest, WaitsForRoom) {
+  MemoryBudget budget(100, 1);
+  auto other = budget.TryReserve(50);
+  Outcome outcome;
+  Admission admission(budget, kForever);
+  admission.Start(60, outcome.Done());
+  EXPECT_EQ(outcome.calls(), 0);
+  EXPECT_EQ(budget.figures().waiting, 1U);
+  other->Shrink(40);
+  EXPECT_EQ(outcome.Wait()->bytes(), 60);
+}
+
+TEST(AdmissionTest, DoesNotWaitForEver) {
+  MemoryBudget budget(100, 1);
+  const auto other = budget.TryReserve(50);
+  Outcome outcome;
+  Admission admission(budget, std::chrono::milliseconds(1));
+  admission.Start(60, outcome.Done());
+  EXPECT_THAT(outcome.Wait(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("60 bytes")));
+  EXPECT_EQ(budget.figures().waiting, 0U);
+}
+
+TEST(AdmissionTest, MoreThanThereEverIs) {
+  MemoryBudget budget(100, 1);
+  Outcome outcome;
+  Admission admission(budget, kForever);
+  admission.Start(101, outcome.Done());
+  EXPECT_THAT(outcome.Wait(), StatusIs(absl::StatusCode::kResourceExhausted,
+                                       HasSubstr("budget of 100")));
+}
+
+TEST(AdmissionTest, TooManyWait) {
+  MemoryBudget budget(100, 1);
+  const auto other = budget.TryReserve(50);
+  Outcome first;
+  Outcome second;
+  Admission waiting(budget, kForever);
+  Admission refused(budget, kForever);
+  waiting.Start(60, first.Done());
+  refused.Start(1, second.Done());
+  EXPECT_THAT(second.Wait(), StatusIs(absl::StatusCode::kUnavailable,
+                                      "there is no memory now for the 1 bytes "
+                                      "of this call, try again later"));
+  waiting.Cancel();
+  EXPECT_THAT(first.Wait(),
+              StatusIs(absl::StatusCode::kCancelled, "the call was cancelled"));
+  EXPECT_EQ(budget.figures().waiting, 0U);
+  waiting.Cancel();
+  EXPECT_EQ(first.calls(), 1);
+}
+
+// Whoever wins, it is answered once and nothing stays reserved.
+TEST(AdmissionTest, RoomTimeoutAndCancellationAtOnce) {
+  for (int i = 0; i < 200; ++i) {
+    MemoryBudget budget(100, 1);
+    auto other = budget.TryReserve(50);
+    Outcome outcome;
+    {
+      Admission admission(budget, std::chrono::milliseconds(i % 3));
+      admission.Start(60, outcome.Done());
+      std::thread release([&] { other.reset(); });
+      admission.Cancel();
+      release.join();
+      outcome.Wait().IgnoreError();
+    }
+    EXPECT_EQ(outcome.calls(), 1);
+    EXPECT_EQ(budget.figures().reserved, 0);
+    EXPECT_EQ(budget.figures().waiting, 0U);
+  }
+}
+
+constexpr int64_t kBudget = 1 << 20;
+
+// A service with a budget, of which the test takes what it likes.
+class ServiceTest : public testing::Test {
+ protected:
+  explicit ServiceTest(size_t max_jobs = 100)
+      : scheduler_(
+            {.threads = 1, .max_jobs = max_jobs}, [](size_t) {},
+            [](double) {}) {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    stub_ = v1::LossService::NewStub(
+        grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                            grpc::InsecureChannelCredentials()));
+  }
+
+  // Sends a request of the mean squared error of so many doubles.
+  grpc::Status Send(size_t elements, const std::string& announced = "") {
+    v1::ComputeRequest request;
+    v1::LossItem& item = *request.add_items();
+    item.mutable_loss()->mutable_mean_squared_error();
+    item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT64);
+    item.mutable_predictions()->add_shape(static_cast<int64_t>(elements));
+    item.mutable_predictions()->set_data(std::string(8 * elements, '\0'));
+    *item.mutable_targets() = item.predictions();
+    item.mutable_outputs()->set_gradient(true);
+    context_of_call_ = std::make_unique<grpc::ClientContext>();
+    if (!announced.empty()) {
+      context_of_call_->AddMetadata(wire::kAnnouncedBytesHeader, announced);
+    }
+    return stub_->Compute(context_of_call_.get(), request, &response_);
+  }
+
+  // The delay that the status's details and the trailer agree on, in ms.
+  int64_t RetryDelay(const grpc::Status& status) {
+    v1::Status details;
+    EXPECT_TRUE(details.ParseFromString(status.error_details()));
+    if (details.details_size() != 1) return -1;
+    EXPECT_EQ(details.details(0).type_url(),
+              "type.googleapis.com/google.rpc.RetryInfo");
+    v1::RetryInfo retry;
+    EXPECT_TRUE(retry.ParseFromString(details.details(0).value()));
+    const int64_t delay = retry.retry_delay().nanos() / 1'000'000;
+    const auto& trailer = context_of_call_->GetServerTrailingMetadata();
+    const auto pushback = trailer.find("grpc-retry-pushback-ms");
+    if (pushback == trailer.end()) return -1;
+    EXPECT_EQ(std::string(pushback->second.data(), pushback->second.size()),
+              std::to_string(delay));
+    return delay;
+  }
+
+  // Ends what there is. After this, everything has been counted.
+  std::string Page() {
+    server_->Shutdown();
+    server_->Wait();
+    return metrics_.Text();
+  }
+
+  Metrics metrics_{1};
+  const BatchLimits limits_{.max_items = 1, .max_message_bytes = kBudget};
+  std::atomic<bool> abandon_ = false;
+  MemoryBudget budget_{kBudget, 10};
+  BufferPool pool_{0};
+  Scheduler scheduler_;
+  const ComputeContext context_{scheduler_, budget_, pool_,
+                                metrics_,   limits_, abandon_};
+  LossServiceImpl service_{context_};
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::LossService::Stub> stub_;
+  std::unique_ptr<grpc::ClientContext> context_of_call_;
+  v1::ComputeResponse response_;
+};
+
+TEST_F(ServiceTest, WhatIsAnnouncedIsReserved) {
+  const auto others = budget_.TryReserve(kBudget - 60'000);
+  // 1000 doubles are 16 KB and 8 KB in the reply; the whole message limit would
+  // not be free. Computed on gRPC's thread, and by the scheduler.
+  EXPECT_TRUE(Send(1000, "17000,9000").ok());
+  EXPECT_TRUE(Send(2100, "34000,18000").ok());
+  EXPECT_EQ(response_.results(0).gradient().data().size(), 16800U);
+  EXPECT_EQ(Send(1000).error_code(), grpc::StatusCode::UNAVAILABLE);
+  Page();
+  EXPECT_EQ(budget_.figures().reserved, kBudget - 60'000);
+  EXPECT_EQ(pool_.figures().used, 0);
+}
+
+TEST_F(ServiceTest, WithoutMemoryTheBodyIsNotRead) {
+  const auto others = budget_.TryReserve(kBudget);
+  const grpc::Status status = Send(1000, "17000,9000");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("26000 bytes"));
+  EXPECT_EQ(RetryDelay(status), 200);
+  const std::string page = Page();
+  EXPECT_THAT(
+      page,
+      HasSubstr("lossd_rpc_received_bytes_total{method=\"Compute\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("lossd_rpc_completed_total{code=\"UNAVAILABLE\","
+                              "method=\"Compute\"} 1\n"));
+}
+
+TEST_F(ServiceTest, AnAnnouncementThatIsNone) {
+  const grpc::Status status = Send(1, "many");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("lossd-bytes: got 'many'"));
+}
+
+TEST_F(ServiceTest, ARequestLargerThanAnnounced) {
+  const grpc::Status status = Send(1000, "16000,9000");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("the 16000 of metadata"));
+}
+
+TEST_F(ServiceTest, AnAnnouncementLargerThanTheBudget) {
+  const grpc::Status status = Send(1000, "1000000,100000");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("budget of 1048576 bytes"));
+}
+
+// A reply that was announced too small is reserved when its size is known.
+TEST_F(ServiceTest, AReplyLargerThanAnnounced) {
+  EXPECT_TRUE(Send(1000, "17000,10").ok());
+  // It is answered before all it had is returned.
+  while (budget_.figures().reserved > 0) std::this_thread::yield();
+  const auto others = budget_.TryReserve(kBudget - 17'100);
+  const grpc::Status status = Send(1000, "17000,10");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("8000 bytes of the reply"));
+  EXPECT_EQ(RetryDelay(status), 200);
+}
+
+// There is room for no job at all.
+class BusyServiceTest : public ServiceTest {
+ protected:
+  BusyServiceTest() : ServiceTest(0) {}
+};
+
+TEST_F(BusyServiceTest, AFullSchedulerRefusesBeforeItReads) {
+  const grpc::Status status = Send(1000);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("waiting to be computed"));
+  EXPECT_EQ(RetryDelay(status), 100);
+  EXPECT_THAT(
+      Page(),
+      HasSubstr("lossd_rpc_received_bytes_total{method=\"Compute\"} 0\n"));
+}
+
+}  // namespace
+}  // namespace lossd
