@@ -66,7 +66,7 @@ class AsyncClient(AsyncLossMethods):
         call = self._connect().unary_unary(method)
         while True:
             try:
-                return await call(request, **tries.arguments())
+                return await call(request, **tries.arguments(request))
             except grpc.RpcError as error:
                 wait = tries.wait_after(error)
             await asyncio.sleep(wait)

@@ -36,7 +36,7 @@ class _Connection:
         tries = connection.Tries(self._target, timeout)
         while True:
             try:
-                return self._methods[method](request, **tries.arguments())
+                return self._methods[method](request, **tries.arguments(request))
             except grpc.RpcError as error:
                 wait = tries.wait_after(error)
             except ValueError:

@@ -17,6 +17,9 @@ COMPUTE = "/lossd.v1.LossService/Compute"
 SERVER_INFO = "/lossd.v1.LossService/GetServerInfo"
 LIST_LOSSES = "/lossd.v1.LossService/ListLosses"
 
+# The bytes of the request and, about, of the reply.
+_BYTES = "lossd-bytes"
+
 # CANCELLED by a server means that it is shutting down: ours raise before.
 _TRY_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _FIRST_WAIT = 0.05
@@ -96,14 +99,18 @@ class Tries:
         """Seconds until the deadline."""
         return max(self._deadline - time.monotonic(), 0.0)
 
-    def arguments(self) -> dict[str, Any]:
-        """What the next try passes to gRPC.
+    def arguments(self, request: bytes) -> dict[str, Any]:
+        """What the next try passes to gRPC with its request.
+
+        The server reserves memory before it reads the request, by what the
+        metadata say; a reply's tensors are rarely larger than the request's.
 
         Tries after the first wait for a connection: without a call to wait,
         gRPC for Python looks only every five seconds after the connection that
         it is making.
         """
-        return {"timeout": self.remaining(),
+        return {"metadata": ((_BYTES, f"{len(request)},{len(request)}"),),
+                "timeout": self.remaining(),
                 "wait_for_ready": self._refused is not None}
 
     def wait_after(self, error: grpc.RpcError) -> float:

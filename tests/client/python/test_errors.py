@@ -134,6 +134,8 @@ class Broken(grpc.GenericRpcHandler):
         self._channel = grpc.insecure_channel(target)
         self.failures = failures
         self.calls = []
+        # What each call announced, and the bytes that came.
+        self.announced = []
         self._code = code
         self._details = details
 
@@ -143,6 +145,8 @@ class Broken(grpc.GenericRpcHandler):
 
         def answer(request, context):
             self.calls.append(time.monotonic())
+            self.announced.append((dict(context.invocation_metadata()).get(
+                "lossd-bytes"), len(request)))
             if method.endswith("Compute") and self.failures:
                 self.failures -= 1
                 context.set_trailing_metadata(self._details)
@@ -170,6 +174,19 @@ def test_tries_again(server, code):
     with lossd.Client(f"127.0.0.1:{port}") as client:
         assert client.mse([1.0], [2.0]).loss == 1
     assert len(handler.calls) == 5
+    proxy.stop(None)
+
+
+def test_announces_its_bytes(server):
+    handler, proxy, port = broken_server(server.target, 1,
+                                         grpc.StatusCode.UNAVAILABLE)
+    with lossd.Client(f"127.0.0.1:{port}") as client:
+        client.mse(numpy.zeros(1000), numpy.zeros(1000))
+    # Of what the server is, and of two tries.
+    for header, size in handler.announced:
+        assert header == f"{size},{size}"
+    assert [size > 16000 for _, size in handler.announced] == [False, True,
+                                                               True]
     proxy.stop(None)
 
 
