@@ -139,6 +139,7 @@ int Run(const std::vector<std::string>& arguments, Session& session) {
                                             AddCompare(app),
                                             AddCompute(app, LossOf(arguments)),
                                             AddVerify(app),
+                                            AddBench(app),
                                             AddHealth(app),
                                             AddInfo(app)};
   for (const Subcommand& command : commands) RefuseEmptyValues(*command.app);

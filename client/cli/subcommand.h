@@ -36,6 +36,8 @@ Subcommand AddCompare(CLI::App& app);
 Subcommand AddCompute(CLI::App& app, const std::string& loss);
 // verify: compares the server's answers with stored ones.
 Subcommand AddVerify(CLI::App& app);
+// bench: puts the server under load.
+Subcommand AddBench(CLI::App& app);
 // health: whether the server serves.
 Subcommand AddHealth(CLI::App& app);
 // info: version, limits and capabilities of the server.

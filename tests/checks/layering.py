@@ -31,6 +31,10 @@ ALLOWED = {
                 r'"client/[^/]*"'],
     "client/cli/": [STANDARD, POSIX, MESSAGES, JSON, r'"absl/.*"',
                     r'["<]CLI/.*[">]', r'"client/([^/]*|cli/.*)"'],
+    # `lossctl bench --check` compares with the library itself.
+    "client/cli/bench_expected.cc": [STANDARD, r'"absl/(status|strings)/.*"',
+                                     r'"client/cli/.*"',
+                                     r'"lib/(compute|core/numerics)\.h"'],
     "client/examples/": [STANDARD, MESSAGES, r'"absl/.*"', r'"client/[^/]*"'],
     "server/": [STANDARD, POSIX, MESSAGES, GRPC, r'"absl/.*"',
                 r'["<]CLI/.*[">]', r'["<]prometheus/.*[">]',
