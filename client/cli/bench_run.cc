@@ -72,6 +72,7 @@ class Run {
 
   BenchFigures Do() {
     std::vector<std::thread> callers;
+    callers.reserve(static_cast<size_t>(options_.callers));
     for (int i = 0; i < options_.callers; ++i) {
       callers.emplace_back([this, i] { Call(i); });
     }

@@ -31,7 +31,7 @@ constexpr char kDone[] =
     "lossd_rpc_completed_total{code=\"OK\",method=\"Compute\"}";
 
 struct Outcome {
-  int exit_code = -1;
+  int exit_code;
   Json json;
   std::string err;
 };
@@ -48,17 +48,10 @@ Outcome Bench(const std::string& server, const std::string& flags) {
 
 class BenchTest : public testing::Test {
  protected:
-  MetricsPage Page() const { return MetricsPage(server_->Get("/metrics")); }
-  // An RPC is counted a moment after its client has the answer.
-  MetricsPage Settled() const {
-    while (true) {
-      const MetricsPage page = Page();
-      if (page.Sum("lossd_rpc_in_flight") == 0) return page;
-      std::this_thread::yield();
-    }
-  }
+  MetricsPage Settled() const { return SettledPage(*server_); }
   void AwaitCalls(int calls) const {
-    while (Page()[kDone] < calls) std::this_thread::yield();
+    while (MetricsPage(server_->Get("/metrics"))[kDone] < calls)
+      std::this_thread::yield();
   }
 
   std::unique_ptr<RunningServer> server_ = std::make_unique<RunningServer>();
@@ -122,7 +115,7 @@ TEST_F(BenchTest, ARateSendsExactlyTheCalls) {
 }
 
 TEST_F(BenchTest, AnInterruptEndsItWithTheFiguresSoFar) {
-  Outcome outcome;
+  Outcome outcome = {};
   std::thread bench([&] {
     outcome = Bench(server_->unix_target(), "--duration 100000 --elements 8");
   });
@@ -135,7 +128,7 @@ TEST_F(BenchTest, AnInterruptEndsItWithTheFiguresSoFar) {
 }
 
 TEST_F(BenchTest, AServerThatGoesAwayEndsIt) {
-  Outcome outcome;
+  Outcome outcome = {};
   std::thread bench([&] {
     outcome = Bench(server_->unix_target(),
                     "--calls 1000000000 --elements 8 --timeout 0.5");

@@ -6,9 +6,11 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "gtest/gtest.h"
+#include "tests/integration/running_server.h"
 
 namespace lossd::test {
 
@@ -45,6 +47,16 @@ class MetricsPage {
  private:
   std::map<std::string, double> samples_;
 };
+
+// The page when all that was answered is counted, which happens a moment after
+// the client has the answer. A second page, since one is no snapshot: RPCs may
+// end between the lines of those that ended and those in flight.
+inline MetricsPage SettledPage(const RunningServer& server) {
+  while (MetricsPage(server.Get("/metrics")).Sum("lossd_rpc_in_flight") != 0) {
+    std::this_thread::yield();
+  }
+  return MetricsPage(server.Get("/metrics"));
+}
 
 }  // namespace lossd::test
 
