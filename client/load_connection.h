@@ -35,7 +35,7 @@ class LoadConnection {
 
   // Sends a serialised v1::ComputeRequest, which must outlive this connection:
   // gRPC may hold on to the bytes of a call that is over. Fails as
-  // Client::Compute does; without a connection with UNAVAILABLE, at once.
+  // Client::Compute does; without a connection with UNAVAILABLE, after 20 ms.
   absl::StatusOr<LoadReply> Compute(const std::string& request,
                                     absl::Duration deadline) const;
 
