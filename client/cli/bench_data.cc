@@ -85,6 +85,18 @@ void BecomeLogProbabilities(std::span<double> row) {
   for (double& logit : row) logit -= std::log(sum);
 }
 
+void BecomeOneHot(std::span<double> row) {
+  const auto largest = std::max_element(row.begin(), row.end());
+  const auto hot = static_cast<size_t>(largest - row.begin());
+  std::fill(row.begin(), row.end(), 0);
+  row[hot] = 1;
+}
+
+// Each one of both. Requires numbers in [0, 1).
+void BecomeEither(std::vector<double>& numbers, double first, double second) {
+  for (double& number : numbers) number = number < 0.5 ? first : second;
+}
+
 bool HasClasses(v1::Task task) {
   return task == v1::TASK_MULTICLASS || task == v1::TASK_DISTRIBUTION;
 }
@@ -149,22 +161,17 @@ class Maker {
   v1::Tensor Targets(const v1::InputInfo& input,
                      const std::vector<int64_t>& shape) {
     if (!absl::StrContains(input.dtypes(), "float")) return Labels(shape);
-    std::vector<double> numbers = Uniform(shape, 0, 1);
-    if (absl::StartsWith(input.summary(), "-1 or +1")) {
-      for (double& number : numbers) number = number < 0.5 ? -1 : 1;
-    } else if (absl::StartsWith(input.summary(), "in [0, 1]")) {
-      if (HasClasses(info_.task())) {
-        ForEachRow(numbers, [](std::span<double> row) {
-          const auto largest = std::max_element(row.begin(), row.end());
-          const auto hot = static_cast<size_t>(largest - row.begin());
-          std::fill(row.begin(), row.end(), 0);
-          row[hot] = 1;
-        });
-      } else {
-        for (double& number : numbers) number = number < 0.5 ? 0 : 1;
-      }
-    } else {
+    const bool signs = absl::StartsWith(input.summary(), "-1 or +1");
+    if (!signs && !absl::StartsWith(input.summary(), "in [0, 1]")) {
       return Scores(shape);
+    }
+    std::vector<double> numbers = Uniform(shape, 0, 1);
+    if (signs) {
+      BecomeEither(numbers, -1, 1);
+    } else if (HasClasses(info_.task())) {
+      ForEachRow(numbers, BecomeOneHot);
+    } else {
+      BecomeEither(numbers, 0, 1);
     }
     return Floats(shape, numbers);
   }

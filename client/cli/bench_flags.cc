@@ -16,7 +16,7 @@ namespace {
 constexpr double kDefaultSeconds = 10;
 constexpr double kMostSeconds = 1e6;
 constexpr double kMostCalls = 1e15;
-constexpr double kMostThreads = 4096;
+constexpr double kMostThreads = 1024;
 // Of either axis; what a message holds is less.
 constexpr double kMostElements = 1e9;
 constexpr double kMostItems = 1e6;

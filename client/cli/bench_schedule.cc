@@ -31,10 +31,10 @@ int64_t BenchSchedule::Missed(int64_t sent) const {
   const int64_t most =
       load_.calls.value_or(std::numeric_limits<int64_t>::max());
   if (endless()) return most - sent;
-  // Within one of it; When() says which.
   const std::chrono::duration<double> length = end_.load() - start_;
-  auto due = static_cast<int64_t>(std::max(0.0, length.count() * *load_.rate));
-  while (due > 0 && !Includes(When(due - 1))) --due;
+  // The product is rounded; When() decides about the last ones.
+  int64_t due = std::max(
+      int64_t{0}, static_cast<int64_t>(length.count() * *load_.rate) - 1);
   while (Includes(When(due))) ++due;
   return std::min(due, most) - sent;
 }

@@ -50,7 +50,7 @@ TEST(BenchTest, BadFlagsAreNamedBeforeTheServerIsAsked) {
            {"--elements 8 --rows 1", "--rows excludes --elements"},
            {"--items 0", "--items: got 0, allowed: 1 to 1e+06"},
            {"--dtype int32", "--dtype: got 'int32', allowed: float32, "},
-           {"--callers 0", "--callers: got 0, allowed: 1 to 4096"},
+           {"--callers 0", "--callers: got 0, allowed: 1 to 1024"},
            {"--callers 2 --connections 3",
             "--connections: got 3, allowed: at most one for each of 2 "},
            {"--rate 0", "--rate: got 0, allowed: 0.001 to 1e+06"},
