@@ -4,27 +4,27 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
-#include <algorithm>
 #include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/connection.h"
+#include "client/lent_memory.h"
 #include "client/messages.h"
 #include "client/status.h"
-#include "lossd/v1/loss_service.grpc.pb.h"
+#include "proto/wire/reader.h"
+#include "proto/wire/writer.h"
 
 namespace lossd {
 namespace {
 
 using client_internal::CheckDestinations;
-using client_internal::FromGrpc;
 using client_internal::InvalidField;
 using client_internal::ItemOf;
+using client_internal::LentMemory;
 using client_internal::OutputsOf;
 using client_internal::ReadResult;
-
-// No lossd accepts a larger message.
-constexpr int64_t kMessageCeiling = int64_t{1} << 30;
+using client_internal::ResultBytes;
 
 // grpc.health.v1 ships without its messages, and a copy of them in our protos
 // would clash with that of another library in the same program. The wrapper
@@ -48,89 +48,6 @@ grpc::Status Check(const std::shared_ptr<grpc::Channel>& channel,
 }
 
 }  // namespace
-
-class Client::Connection {
- public:
-  Connection(std::string target, const ClientOptions& options)
-      : target_(std::move(target)),
-        deadline_(options.deadline),
-        message_limit_(
-            std::min(options.max_message_bytes.value_or(kMessageCeiling),
-                     kMessageCeiling)) {
-    grpc::ChannelArguments arguments;
-    // The server's limit is learnt over this very channel; until then the
-    // ceiling stands in for it.
-    arguments.SetMaxReceiveMessageSize(static_cast<int>(message_limit_));
-    arguments.SetMaxSendMessageSize(static_cast<int>(message_limit_));
-    // Else a name server could add retries that nobody asked for.
-    arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-    // Else http_proxy in the environment diverts even calls to 127.0.0.1.
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    channel_ = grpc::CreateCustomChannel(
-        target_,
-        options.credentials ? options.credentials
-                            : grpc::InsecureChannelCredentials(),
-        arguments);
-    stub_ = v1::LossService::NewStub(channel_);
-  }
-
-  const std::string& target() const { return target_; }
-  const std::string& numerics_version() const { return numerics_version_; }
-  v1::LossService::Stub& stub() const { return *stub_; }
-  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
-
-  // From here on what the server said holds.
-  void Adopt(const v1::GetServerInfoResponse& info) {
-    message_limit_ =
-        std::min(message_limit_, info.limits().max_message_bytes());
-    numerics_version_ = info.numerics_version();
-  }
-
-  // Fails with RESOURCE_EXHAUSTED if `request` is too large, with INTERNAL if
-  // the reply does not have a result for each item.
-  absl::StatusOr<v1::ComputeResponse> SendCompute(
-      const v1::ComputeRequest& request, const CallOptions& options) const {
-    const size_t bytes = request.ByteSizeLong();
-    if (bytes > static_cast<size_t>(message_limit_)) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the request has ", bytes, " bytes, more than the message limit of ",
-          message_limit_, " bytes of ", target_));
-    }
-    v1::ComputeResponse response;
-    absl::Status status = Call(options, [&](grpc::ClientContext* context) {
-      return stub_->Compute(context, request, &response);
-    });
-    if (!status.ok()) return status;
-    if (response.results_size() != request.items_size()) {
-      return absl::InternalError(
-          absl::StrCat(target_, ": ", response.results_size(), " results for ",
-                       request.items_size(), " items"));
-    }
-    return response;
-  }
-
-  // Calls `rpc` with a context of its own.
-  template <typename Rpc>
-  absl::Status Call(const CallOptions& options, Rpc rpc) const {
-    const absl::Duration deadline = options.deadline.value_or(deadline_);
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-    const grpc::Status status = rpc(&context);
-    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          target_, ": no answer within ", absl::FormatDuration(deadline)));
-    }
-    return FromGrpc(status, target_);
-  }
-
- private:
-  const std::string target_;
-  const absl::Duration deadline_;
-  int64_t message_limit_;
-  std::string numerics_version_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::LossService::Stub> stub_;
-};
 
 Client::Client(std::shared_ptr<const Connection> connection)
     : connection_(std::move(connection)) {}
@@ -175,9 +92,13 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
   }
   std::vector<absl::StatusOr<ClientResult>> results(calls.size());
   std::vector<size_t> sent;
-  v1::ComputeRequest request;
-  request.set_numerics_version(numerics_version());
-  *request.mutable_defaults() = ItemOf(defaults);
+  int64_t reply_bytes = 0;
+  v1::ComputeRequest message;
+  // Goes last and waits for gRPC.
+  LentMemory memory;
+  wire::SentPayloads payloads;
+  message.set_numerics_version(numerics_version());
+  *message.mutable_defaults() = ItemOf(defaults, &memory, &payloads);
   for (size_t i = 0; i < calls.size(); ++i) {
     absl::Status status = CheckDestinations(calls[i], defaults);
     if (!status.ok()) {
@@ -185,18 +106,32 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
       continue;
     }
     sent.push_back(i);
-    v1::LossItem* item = request.add_items();
-    *item = ItemOf(calls[i]);
+    v1::LossItem* item = message.add_items();
+    *item = ItemOf(calls[i], &memory, &payloads);
     *item->mutable_outputs() = OutputsOf(calls[i], defaults);
+    reply_bytes += ResultBytes(calls[i], defaults);
   }
   if (sent.empty()) return results;
 
-  absl::StatusOr<v1::ComputeResponse> response =
-      connection_->SendCompute(request, options);
-  if (!response.ok()) return response.status();
+  grpc::ByteBuffer reply;
+  absl::Status status = connection_->Compute(
+      wire::WriteMessage(message, payloads), reply_bytes, options, &reply);
+  if (!status.ok()) return status;
+  v1::ComputeResponse response;
+  wire::ReceivedPayloads received;
+  if (!wire::ReadMessage(reply, &response, &received)) {
+    // As gRPC says it of a reply that it cannot read.
+    return absl::UnimplementedError(
+        absl::StrCat(target(), ": No message returned for unary request"));
+  }
+  if (static_cast<size_t>(response.results_size()) != sent.size()) {
+    return absl::InternalError(
+        absl::StrCat(target(), ": ", response.results_size(), " results for ",
+                     sent.size(), " items"));
+  }
   for (size_t i = 0; i < sent.size(); ++i) {
-    results[sent[i]] =
-        ReadResult(response->results(static_cast<int>(i)), calls[sent[i]]);
+    results[sent[i]] = ReadResult(response.results(static_cast<int>(i)),
+                                  received, calls[sent[i]]);
   }
   return results;
 }

@@ -150,6 +150,12 @@ struct ClientResult {
 // numerics_version()). Nothing is retried. Messages of failed RPCs begin with
 // the target; their details (RetryInfo, for instance) are payloads of the
 // status under their own type URLs.
+//
+// Large arrays are sent from the caller's memory. A call whose deadline passes
+// while the other end does not even read what is being sent, because it is
+// stopped or out of reach, returns later than that: when gRPC has let go of the
+// memory. Over TCP the connection is given up 20 s after nobody reads from it,
+// over a Unix socket when the server's process ends.
 class Client {
  public:
   // Connects and learns the server's limits and arithmetic. `target` is

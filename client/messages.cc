@@ -1,13 +1,18 @@
 #include "client/messages.h"
 
+#include <algorithm>
 #include <bit>
-#include <cstring>
+#include <cstddef>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/status.h"
+#include "proto/wire/announced_bytes.h"
 
 namespace lossd::client_internal {
 namespace {
@@ -75,32 +80,64 @@ v1::Dtype GradientDtype(const LossCall& call) {
              : call.extra_gradients.begin()->second.dtype;
 }
 
-void SetTensor(const ArrayView& array, v1::Tensor* tensor) {
-  tensor->set_dtype(array.dtype);
-  tensor->mutable_shape()->Add(array.shape.begin(), array.shape.end());
-  // std::string throws on a null pointer with a length; the server's text about
-  // missing data is the better answer.
-  tensor->set_data(array.data, array.data == nullptr ? 0 : array.bytes);
+// What ItemOf puts arrays into.
+class TensorWriter {
+ public:
+  TensorWriter(LentMemory* memory, wire::SentPayloads* payloads)
+      : memory_(*memory), payloads_(*payloads) {}
+
+  void Write(const ArrayView& array, v1::Tensor* tensor) {
+    tensor->set_dtype(array.dtype);
+    tensor->mutable_shape()->Add(array.shape.begin(), array.shape.end());
+    // Where there is no memory, the server's text about missing data is the
+    // better answer.
+    if (array.data == nullptr || array.bytes == 0) return;
+    tensor->set_data(payloads_.Add(SliceOf(array)));
+  }
+
+ private:
+  grpc::Slice SliceOf(const ArrayView& array) {
+    return array.bytes > wire::kCopiedPayload
+               ? memory_.Lend(array.data, array.bytes)
+               : grpc::Slice(array.data, array.bytes,
+                             grpc::Slice::STATIC_SLICE);
+  }
+
+  LentMemory& memory_;
+  wire::SentPayloads& payloads_;
+};
+
+// A tensor of a reply.
+struct Received {
+  v1::Dtype dtype = v1::DTYPE_UNSPECIFIED;
+  std::span<const int64_t> shape;
+  wire::Payload bytes;
+};
+
+Received ReceivedOf(const v1::Tensor& tensor,
+                    const wire::ReceivedPayloads& payloads) {
+  return {tensor.dtype(),
+          {tensor.shape().data(), static_cast<size_t>(tensor.shape_size())},
+          payloads.Of(tensor.data())};
 }
 
-absl::Status CheckReply(const std::string& field, const v1::Tensor& tensor,
+absl::Status CheckReply(const std::string& field, const Received& tensor,
                         v1::Dtype dtype, size_t bytes) {
-  if (tensor.dtype() == dtype && tensor.data().size() == bytes) {
+  if (tensor.dtype == dtype && tensor.bytes.size() == bytes) {
     return absl::OkStatus();
   }
   return absl::InternalError(
-      absl::StrCat("the server's ", field, " has ", tensor.data().size(),
-                   " bytes of ", v1::Dtype_Name(tensor.dtype()),
+      absl::StrCat("the server's ", field, " has ", tensor.bytes.size(),
+                   " bytes of ", v1::Dtype_Name(tensor.dtype),
                    ", expected were ", bytes, " of ", v1::Dtype_Name(dtype)));
 }
 
 // What a row is depends on loss, options and semantics: only the reply tells
 // how many there are.
-absl::Status CheckRowLosses(const v1::Tensor& tensor, size_t bytes) {
-  const std::optional<int64_t> rows = Product(
-      {tensor.shape().data(), static_cast<size_t>(tensor.shape_size())});
+absl::Status CheckRowLosses(const Received& tensor, size_t bytes) {
+  const std::optional<int64_t> rows = Product(tensor.shape);
   if (rows &&
-      tensor.data().size() / sizeof(double) == static_cast<size_t>(*rows)) {
+      tensor.bytes.size() / sizeof(double) == static_cast<size_t>(*rows)) {
     absl::Status status =
         CheckSize("row_losses", bytes, *rows, sizeof(double), "row");
     if (!status.ok()) return status;
@@ -108,27 +145,60 @@ absl::Status CheckRowLosses(const v1::Tensor& tensor, size_t bytes) {
   return CheckReply("row_losses", tensor, v1::DTYPE_FLOAT64, bytes);
 }
 
-absl::Status CheckExtraGradients(const v1::LossResult& result,
-                                 const LossCall& call) {
-  for (const auto& [name, destination] : call.extra_gradients) {
-    const auto gradient = result.extra_gradients().find(name);
-    const std::string field = absl::StrCat("extra_gradients.", name);
-    if (gradient == result.extra_gradients().end()) {
-      return InvalidField(field, "a destination",
-                          "extra inputs that are given and differentiable");
-    }
-    absl::Status status = CheckReply(field, gradient->second, destination.dtype,
-                                     destination.bytes);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
+// What a result's tensors are checked for, and copied to when all fit.
+class Destinations {
+ public:
+  Destinations(const v1::LossResult& result,
+               const wire::ReceivedPayloads& payloads)
+      : result_(result), payloads_(payloads) {}
 
-void Copy(const v1::Tensor& from, void* to) {
-  // An empty tensor may have no memory, which memcpy does not take.
-  if (from.data().empty()) return;
-  std::memcpy(to, from.data().data(), from.data().size());
-}
+  absl::Status Check(const LossCall& call) {
+    absl::Status status;
+    if (call.gradient.bytes > 0) {
+      status = Add("gradient", result_.gradient(), call.gradient);
+      if (!status.ok()) return status;
+    }
+    for (const auto& [name, destination] : call.extra_gradients) {
+      const auto gradient = result_.extra_gradients().find(name);
+      const std::string field = absl::StrCat("extra_gradients.", name);
+      if (gradient == result_.extra_gradients().end()) {
+        return InvalidField(field, "a destination",
+                            "extra inputs that are given and differentiable");
+      }
+      status = Add(field, gradient->second, destination);
+      if (!status.ok()) return status;
+    }
+    if (call.row_losses.empty()) return absl::OkStatus();
+    const Received received = ReceivedOf(result_.row_losses(), payloads_);
+    copies_.emplace_back(received.bytes, call.row_losses.data());
+    return CheckRowLosses(received, call.row_losses.size_bytes());
+  }
+
+  void Fill() const {
+    for (const auto& [bytes, to] : copies_) {
+      auto* at = static_cast<std::byte*>(to);
+      if (bytes.is_whole()) {
+        at = std::copy(bytes.whole().begin(), bytes.whole().end(), at);
+        continue;
+      }
+      for (const std::span<const std::byte> piece : bytes.pieces()) {
+        at = std::copy(piece.begin(), piece.end(), at);
+      }
+    }
+  }
+
+ private:
+  absl::Status Add(const std::string& field, const v1::Tensor& tensor,
+                   const MutableArrayView& destination) {
+    const Received received = ReceivedOf(tensor, payloads_);
+    copies_.emplace_back(received.bytes, destination.data);
+    return CheckReply(field, received, destination.dtype, destination.bytes);
+  }
+
+  const v1::LossResult& result_;
+  const wire::ReceivedPayloads& payloads_;
+  std::vector<std::pair<wire::Payload, void*>> copies_;
+};
 
 }  // namespace
 
@@ -154,24 +224,26 @@ absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults) {
   return absl::OkStatus();
 }
 
-v1::LossItem ItemOf(const LossCall& call) {
+v1::LossItem ItemOf(const LossCall& call, LentMemory* memory,
+                    wire::SentPayloads* payloads) {
+  TensorWriter writer(memory, payloads);
   v1::LossItem item;
   if (call.loss.kind_case() != v1::Loss::KIND_NOT_SET) {
     *item.mutable_loss() = call.loss;
   }
   if (call.predictions) {
-    SetTensor(*call.predictions, item.mutable_predictions());
+    writer.Write(*call.predictions, item.mutable_predictions());
   }
-  if (call.targets) SetTensor(*call.targets, item.mutable_targets());
+  if (call.targets) writer.Write(*call.targets, item.mutable_targets());
   if (call.sample_weights) {
-    SetTensor(*call.sample_weights, item.mutable_sample_weights());
+    writer.Write(*call.sample_weights, item.mutable_sample_weights());
   }
-  if (call.mask) SetTensor(*call.mask, item.mutable_mask());
+  if (call.mask) writer.Write(*call.mask, item.mutable_mask());
   if (call.upstream_gradient) {
-    SetTensor(*call.upstream_gradient, item.mutable_upstream_gradient());
+    writer.Write(*call.upstream_gradient, item.mutable_upstream_gradient());
   }
   for (const auto& [name, array] : call.extra_inputs) {
-    SetTensor(array, &(*item.mutable_extra_inputs())[name]);
+    writer.Write(array, &(*item.mutable_extra_inputs())[name]);
   }
   item.set_reduction(call.reduction);
   if (call.normalizer) item.set_normalizer(*call.normalizer);
@@ -190,28 +262,42 @@ v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults) {
   return outputs;
 }
 
+int64_t ResultBytes(const LossCall& call, const LossCall& defaults) {
+  size_t bytes = wire::kAnnouncedResultBytes + call.row_losses.size_bytes();
+  const auto& predictions =
+      call.predictions ? call.predictions : defaults.predictions;
+  if (!predictions) return static_cast<int64_t>(bytes);
+  // Whoever wants one gradient is sent them all, and they have one size.
+  const size_t gradient =
+      call.gradient.bytes > 0 || call.extra_gradients.empty()
+          ? call.gradient.bytes
+          : call.extra_gradients.begin()->second.bytes;
+  bytes += gradient;
+  std::map<std::string, ArrayView> inputs = call.extra_inputs;
+  inputs.insert(defaults.extra_inputs.begin(), defaults.extra_inputs.end());
+  for (const auto& [name, input] : inputs) {
+    // Only the server knows which are differentiable.
+    if (Product(input.shape) == Product(predictions->shape)) bytes += gradient;
+  }
+  // Sent without being asked for; there are no more rows than predictions.
+  const v1::Reduction reduction =
+      call.reduction ? call.reduction : defaults.reduction;
+  const size_t size = SizeOfGradient(predictions->dtype);
+  if (reduction == v1::REDUCTION_NONE && call.row_losses.empty() && size > 0) {
+    bytes += predictions->bytes / size * sizeof(double);
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
+                                        const wire::ReceivedPayloads& payloads,
                                         const LossCall& call) {
   absl::Status status = FromItem(result.status());
   if (!status.ok()) return status;
-  if (call.gradient.bytes > 0) {
-    status = CheckReply("gradient", result.gradient(), call.gradient.dtype,
-                        call.gradient.bytes);
-    if (!status.ok()) return status;
-  }
-  status = CheckExtraGradients(result, call);
+  Destinations destinations(result, payloads);
+  status = destinations.Check(call);
   if (!status.ok()) return status;
-  if (!call.row_losses.empty()) {
-    status = CheckRowLosses(result.row_losses(), call.row_losses.size_bytes());
-    if (!status.ok()) return status;
-  }
-  if (call.gradient.bytes > 0) Copy(result.gradient(), call.gradient.data);
-  for (const auto& [name, destination] : call.extra_gradients) {
-    Copy(result.extra_gradients().at(name), destination.data);
-  }
-  if (!call.row_losses.empty()) {
-    Copy(result.row_losses(), call.row_losses.data());
-  }
+  destinations.Fill();
   return ClientResult{
       .loss = result.loss(),
       .loss_sum = result.loss_sum(),

@@ -3,10 +3,15 @@
 #ifndef LOSSD_CLIENT_MESSAGES_H_
 #define LOSSD_CLIENT_MESSAGES_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/client.h"
+#include "client/lent_memory.h"
 #include "lossd/v1/loss_service.pb.h"
+#include "proto/wire/reader.h"
+#include "proto/wire/writer.h"
 
 namespace lossd::client_internal {
 
@@ -16,11 +21,17 @@ namespace lossd::client_internal {
 // wrong with them is the server's to say.
 absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults);
 
-// `call` as an item, without `outputs`. Copies the arrays.
-v1::LossItem ItemOf(const LossCall& call);
+// `call` as an item, without `outputs`. The arrays go to `payloads`; small ones
+// must stay as they are until the message is written, the others are lent by
+// `memory`.
+v1::LossItem ItemOf(const LossCall& call, LentMemory* memory,
+                    wire::SentPayloads* payloads);
 
 // What `call` wants besides the loss.
 v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults);
+
+// Bytes of the result in the reply, at most. Allows for its texts generously.
+int64_t ResultBytes(const LossCall& call, const LossCall& defaults);
 
 // The result as `call` wants it; writes to the destinations of `call`. Fails
 // with the status of `result`, with INVALID_ARGUMENT, naming the field, for row
@@ -28,6 +39,7 @@ v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults);
 // and with INTERNAL if tensors are not what the destinations were checked for;
 // then nothing is written.
 absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
+                                        const wire::ReceivedPayloads& payloads,
                                         const LossCall& call);
 
 }  // namespace lossd::client_internal

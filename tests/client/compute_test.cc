@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "client/client.h"
+#include "proto/wire/announced_bytes.h"
 #include "tests/client/fake_server.h"
 
 namespace lossd {
@@ -126,6 +129,84 @@ TEST_F(ComputeTest, ResultsArriveInTheBuffersOfTheCaller) {
   call.gradient = MutableViewOf(doubles);
   ASSERT_TRUE(client.Compute(call).ok());
   EXPECT_THAT(doubles, ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+// gRPC delivers and takes these in many pieces.
+TEST_F(ComputeTest, LargeTensorsTravelWhole) {
+  server_.info.mutable_limits()->set_max_message_bytes(64 << 20);
+  std::vector<float> predictions(1000003);
+  std::iota(predictions.begin(), predictions.end(), 0.5F);
+  std::vector<double> gradient(predictions.size(), -1);
+  std::vector<double> row_losses(predictions.size(), -1);
+  LossCall call;
+  call.predictions = ViewOf(predictions);
+  call.gradient = MutableViewOf(gradient);
+  call.row_losses = row_losses;
+  ASSERT_TRUE(Connected().Compute(call).ok());
+  EXPECT_EQ(server_.requests()[0].items(0).predictions().data(),
+            Bytes(predictions));
+  std::vector<double> expected(predictions.size());
+  std::iota(expected.begin(), expected.end(), 0);
+  EXPECT_EQ(gradient, expected);
+  for (double& value : expected) value *= 10;
+  EXPECT_EQ(row_losses, expected);
+}
+
+TEST_F(ComputeTest, TheSizesOfRequestAndReplyAreAnnounced) {
+  std::vector<wire::AnnouncedBytes> announced;
+  server_.before_compute = [&announced](grpc::ServerContext* context) {
+    const auto [begin, end] =
+        context->client_metadata().equal_range(wire::kAnnouncedBytesHeader);
+    EXPECT_EQ(std::distance(begin, end), 1);
+    EXPECT_TRUE(
+        wire::ParseAnnouncedBytes({begin->second.data(), begin->second.size()},
+                                  &announced.emplace_back()));
+    return grpc::Status::OK;
+  };
+  size_t reply = 0;
+  server_.edit = [&reply](v1::ComputeResponse* response) {
+    reply = response->ByteSizeLong();
+  };
+  const Client client = Connected();
+  const auto expect = [&](size_t results, size_t tensors) {
+    ASSERT_EQ(announced.size(), server_.requests().size());
+    EXPECT_EQ(static_cast<size_t>(announced.back().request),
+              server_.requests().back().ByteSizeLong());
+    EXPECT_EQ(static_cast<size_t>(announced.back().reply),
+              results * wire::kAnnouncedResultBytes + tensors);
+    EXPECT_LE(reply, static_cast<size_t>(announced.back().reply));
+  };
+  ASSERT_TRUE(client.Compute({}).ok());
+  expect(1, 0);
+
+  std::vector<double> gradient(6);
+  std::vector<double> row_losses(3);
+  LossCall call = Call();
+  call.gradient = MutableViewOf(gradient);
+  call.row_losses = row_losses;
+  ASSERT_TRUE(client.Compute(call).ok());
+  expect(1, 6 * 8 + 3 * 8);
+
+  // A gradient that was not asked for comes with the one that was.
+  const std::vector<float> classes(2);
+  call.extra_inputs["variance"] = ViewOf(targets_, {3, 2});
+  call.extra_inputs["class_weights"] = ViewOf(classes);
+  ASSERT_TRUE(client.Compute(call).ok());
+  expect(1, 2 * 6 * 8 + 3 * 8);
+  call.gradient = {};
+  call.extra_gradients["variance"] = MutableViewOf(gradient);
+  ASSERT_TRUE(client.Compute(call).ok());
+  expect(1, 2 * 6 * 8 + 3 * 8);
+
+  // With REDUCTION_NONE the rows come, and there may be one a prediction.
+  LossCall defaults = Call();
+  defaults.reduction = v1::REDUCTION_NONE;
+  defaults.extra_inputs["variance"] = ViewOf(targets_, {3, 2});
+  std::vector<LossCall> calls(2);
+  calls[0].gradient = MutableViewOf(gradient);
+  calls[1].reduction = v1::REDUCTION_SUM;
+  ASSERT_TRUE(client.ComputeBatch(calls, defaults).ok());
+  expect(2, 2 * 6 * 8 + 6 * 8);
 }
 
 TEST_F(ComputeTest, EveryFieldOfTheResultIsRead) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -206,6 +207,44 @@ TEST(FailedRpc, KeepsCodeTextAndDetails) {
   v1::RetryInfo retry;
   ASSERT_TRUE(retry.ParseFromString(std::string(*payload)));
   EXPECT_EQ(retry.retry_delay().seconds(), 2);
+}
+
+// Answers Compute with what no parser reads.
+class Babbler final : public v1::LossService::WithRawCallbackMethod_Compute<
+                          v1::LossService::Service> {
+ public:
+  grpc::Status GetServerInfo(grpc::ServerContext*,
+                             const v1::GetServerInfoRequest*,
+                             v1::GetServerInfoResponse* response) override {
+    response->mutable_limits()->set_max_message_bytes(1 << 20);
+    return grpc::Status::OK;
+  }
+
+  grpc::ServerUnaryReactor* Compute(grpc::CallbackServerContext* context,
+                                    const grpc::ByteBuffer*,
+                                    grpc::ByteBuffer* reply) override {
+    const grpc::Slice babble(std::string("\xFF"));
+    *reply = grpc::ByteBuffer(&babble, 1);
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+};
+
+TEST(FailedRpc, AReplyThatCannotBeRead) {
+  const test::TempDir dir;
+  const std::string target = "unix:" + dir.path() + "/socket";
+  Babbler babbler;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(target, grpc::InsecureServerCredentials());
+  builder.RegisterService(&babbler);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const auto client = Client::Connect(target);
+  ASSERT_TRUE(client.ok()) << client.status();
+  const absl::Status status = client->Compute({}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message(),
+            target + ": No message returned for unary request");
 }
 
 TEST(AboutTheServer, LossesAndInfo) {
