@@ -216,10 +216,10 @@ TEST(SchedulerTest, RefusesWhatItHasNoRoomFor) {
 TEST(SchedulerTest, TellsHowManyJobsThereAre) {
   std::vector<size_t> counts;
   std::vector<std::string> log;
+  std::promise<void> submitted;
   {
     Scheduler scheduler(
         RoundsOf(4), [&](size_t jobs) { counts.push_back(jobs); }, IgnoreBusy);
-    std::promise<void> submitted;
     scheduler.Submit(std::make_unique<TestJob>(
         "a", std::vector<size_t>{1}, &log,
         [&](size_t) { submitted.get_future().wait(); }));
