@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/status.h"
+#include "proto/wire/announced_bytes.h"
 
 namespace lossd::client_internal {
 namespace {
@@ -57,6 +58,10 @@ absl::StatusOr<LoadReply> LoadConnection::Compute(
   }
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  const auto bytes = static_cast<int64_t>(request.size());
+  // A reply's tensors are rarely larger than the request's.
+  context.AddMetadata(wire::kAnnouncedBytesHeader,
+                      wire::FormatAnnouncedBytes({bytes, bytes}));
   const grpc::Slice slice(request.data(), request.size(),
                           grpc::Slice::STATIC_SLICE);
   // The thread that waits is the one that reads: gRPC's callbacks would add a
