@@ -18,9 +18,18 @@ elseif(LOSSD_SANITIZE STREQUAL "thread")
     -fsanitize=thread -fno-omit-frame-pointer -Wno-pass-failed
     "-fsanitize-ignorelist=${CMAKE_CURRENT_LIST_DIR}/tsan_ignorelist.txt")
   add_link_options(-fsanitize=thread)
+elseif(LOSSD_SANITIZE STREQUAL "fuzzer")
+  # Address and undefined behaviour, and counters that lead libFuzzer, which is
+  # linked by its targets alone.
+  add_compile_options(
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+    -fno-omit-frame-pointer
+    "-fsanitize-coverage-ignorelist=${CMAKE_CURRENT_LIST_DIR}/fuzz_coverage_ignorelist.txt"
+  )
+  add_link_options(-fsanitize=address,undefined)
 elseif(LOSSD_SANITIZE)
   message(FATAL_ERROR "LOSSD_SANITIZE is '${LOSSD_SANITIZE}', "
-                      "allowed are address, thread and nothing")
+                      "allowed are address, fuzzer, thread and nothing")
 endif()
 if(LOSSD_SANITIZE)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)

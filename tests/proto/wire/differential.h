@@ -6,6 +6,7 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -29,6 +30,12 @@ void ReplaceTensorBytes(
 // Reads `bytes` in both ways as each message that carries tensors, writes what
 // was accepted, and says what differs; empty if nothing does.
 std::string Difference(std::string_view bytes, uint32_t seed);
+
+// Bytes of a fuzzer's input before the message.
+inline constexpr size_t kSeedSize = 2;
+
+// Of an input of tests/fuzz: the seed, then the message.
+std::string DifferenceOfInput(std::string_view input);
 
 }  // namespace lossd::wire
 

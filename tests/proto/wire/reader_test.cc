@@ -86,6 +86,24 @@ TEST(ReaderTest, TruncatedEverywhere) {
   }
 }
 
+TEST(ReaderTest, TruncatedInsideAnotherMessage) {
+  v1::LossItem whole;
+  whole.set_reduction(v1::REDUCTION_SUM);
+  whole.set_normalizer(2);
+  whole.mutable_predictions()->add_shape(1);
+  whole.mutable_predictions()->set_data("data");
+  (*whole.mutable_extra_inputs())["variance"].set_data("variance");
+  const std::string item = whole.SerializeAsString();
+  // What is behind may look like the end that is missing: fields if its first
+  // byte is taken, and fields if it is not.
+  for (const char* const behind : {"", "\x20\x20", "\x20\x20\x20"}) {
+    for (size_t size = 0; size < item.size(); ++size) {
+      ASSERT_EQ(Difference(Field(2, item.substr(0, size)) + behind, 3), "")
+          << size;
+    }
+  }
+}
+
 TEST(ReaderTest, FieldsThatComeTwiceAreMerged) {
   const std::string tensor =
       Field(3, "first") + std::string("\x08\x01") + Field(3, "second");
@@ -105,14 +123,24 @@ TEST(ReaderTest, FieldsThatComeTwiceAreMerged) {
 TEST(ReaderTest, WhatNoEncoderOfOursEmits) {
   const std::string data = Field(3, "data");
   const std::string item = Field(2, data);
-  // A tag and a length with a leading zero, a group, an unknown field of every
-  // type, the wrong type, number 0, an end without a beginning.
+  // A tag and a length with leading zeros or with more bits than there are, a
+  // group, an unknown field of every type, the wrong type, number 0, an end
+  // without a beginning.
   for (const std::string& field :
-       {std::string("\x9A\x00\x04real", 7), std::string("\x1A\x84\x00real", 7),
-        std::string("\x1B\x1C"), std::string("\x1B"),
-        std::string("\xA0\x06\x01"), std::string("\xA1\x06") + "12345678",
-        std::string("\xA2\x06\x02ok"), std::string("\xA5\x06") + "1234",
-        std::string("\x18\x05"), std::string("\x02\x01x"), std::string("\x1C"),
+       {std::string("\x9A\x00\x04real", 7),
+        std::string("\x1A\x84\x00real", 7),
+        std::string("\x9A\x80\x80\x80\x80\x00\x04real", 11),
+        std::string("\x9A\x80\x80\x80\x80\x80\x80\x80\x80\x02\x04real"),
+        std::string("\x1A\x84\x80\x80\x80\x80\x80\x80\x80\x80\x02real"),
+        std::string("\x1B\x1C"),
+        std::string("\x1B"),
+        std::string("\xA0\x06\x01"),
+        std::string("\xA1\x06") + "12345678",
+        std::string("\xA2\x06\x02ok"),
+        std::string("\xA5\x06") + "1234",
+        std::string("\x18\x05"),
+        std::string("\x02\x01x"),
+        std::string("\x1C"),
         std::string("\x1A\xFF\xFF\xFF\xFF\x07"),
         std::string("\x1A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"),
         std::string("\xA0\x06\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"),
