@@ -1,7 +1,5 @@
 #include "lib/compute.h"
 
-#include <cmath>
-#include <limits>
 #include <utility>
 
 #include "lib/core/float_mode.h"
@@ -11,34 +9,9 @@
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
 #include "lib/plan.h"
+#include "lib/result.h"
 
 namespace lossd {
-
-namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-absl::Status CheckFinite(const Problem& problem, const LossResult& result) {
-  if (!std::isfinite(result.weight_sum)) {
-    return InvalidField({"sample_weights.data", std::nullopt,
-                         "weights whose sum overflows float64",
-                         "weights with a finite sum, class weights included"});
-  }
-  if (problem.reduction == Reduction::kWeightedMean && result.normalizer == 0 &&
-      result.loss_sum != 0) {
-    return InvalidField({"reduction", std::nullopt,
-                         "WEIGHTED_MEAN of weights whose sum is 0",
-                         "weights whose sum is > 0 where a row has a loss"});
-  }
-  if (!std::isfinite(result.loss_sum) || std::isinf(result.loss)) {
-    return InvalidField({"predictions.data", std::nullopt,
-                         "losses whose sum overflows float64",
-                         "rows whose weighted losses have a finite sum"});
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 struct Computation::State {
   explicit State(Problem planned)
@@ -46,7 +19,10 @@ struct Computation::State {
         weights(problem),
         pass(problem.rowwise() != nullptr
                  ? MakeRowwisePass(problem, weights)
-                 : MakeElementwisePass(problem, weights)) {}
+                 : MakeElementwisePass(problem, weights)) {
+    weights.MakeRoom(weights.blocks());
+    pass->MakeRoom(pass->blocks());
+  }
 
   Problem problem;
   RowWeights weights;
@@ -77,8 +53,10 @@ void Computation::WeighBlock(size_t block) {
 
 absl::Status Computation::FinishWeighing() {
   const DefaultFloatMode mode;
-  LOSSD_RETURN_IF_ERROR(state_->weights.Finish());
-  state_->problem.in_double |= !state_->weights.scales_fit_float();
+  RowWeights& weights = state_->weights;
+  LOSSD_RETURN_IF_ERROR(weights.Check(0, weights.blocks()));
+  weights.Finish();
+  state_->problem.in_double |= !weights.ScalesFitFloat(0, weights.blocks());
   return absl::OkStatus();
 }
 
@@ -91,36 +69,11 @@ void Computation::RunBlock(size_t block) {
 
 absl::StatusOr<LossResult> Computation::Finish() {
   const DefaultFloatMode mode;
-  if (const auto violation = state_->pass->Violation()) {
+  if (const auto violation = state_->pass->Violation(0, blocks())) {
     return InvalidField(*violation);
   }
-  const Problem& problem = state_->problem;
-  const RowWeights& weights = state_->weights;
-  PassTotals totals = state_->pass->Finish();
-  LossResult result;
-  result.loss_sum = totals.loss_sum;
-  result.weight_sum = weights.weight_sum();
-  result.normalizer = weights.normalizer();
-  result.row_count = weights.row_count();
-  result.masked_count = weights.masked_count();
-  result.ignored_count = weights.ignored_count();
-  result.clipped_count = totals.clipped_count;
-  result.reduction = problem.reduction;
-  result.diagnostics = std::move(totals.diagnostics);
-  result.warnings = std::move(totals.warnings);
-  const bool divides = problem.reduction != Reduction::kNone;
-  if (divides && result.normalizer != 0) {
-    result.loss = result.loss_sum / result.normalizer;
-  } else if (!divides || problem.semantics == Semantics::kPytorch) {
-    result.loss = kNan;
-  }
-  if (!problem.propagate()) LOSSD_RETURN_IF_ERROR(CheckFinite(problem, result));
-  if (problem.rowwise() != nullptr && problem.columns == 1 &&
-      problem.rows > 0 && problem.traits().targets == TargetsRole::kLabels) {
-    result.warnings.push_back(
-        "there is only one class: the loss of every row says nothing");
-  }
-  return result;
+  state_->pass->CompleteRows(0, blocks());
+  return MakeResult(state_->problem, state_->weights, state_->pass->Finish());
 }
 
 absl::StatusOr<LossResult> Computation::Run(int max_threads) {

@@ -91,6 +91,13 @@ absl::Status PlanPredictions(const TensorView& predictions, Problem* problem) {
   return PlanRows(predictions, *elements, problem);
 }
 
+// Whether a tensor that is read while planning is there.
+absl::Status CheckWhole(const std::string& field, const TensorView& tensor) {
+  if (!tensor.data.is_window()) return absl::OkStatus();
+  return InvalidField({field, std::nullopt, "no elements yet",
+                       "the whole tensor from the beginning"});
+}
+
 // The shape of the rows with another last axis.
 std::vector<int64_t> WithLastAxis(const std::vector<int64_t>& rows,
                                   int64_t last) {
@@ -189,6 +196,7 @@ absl::Status PlanUpstream(const TensorView& upstream, Problem* problem) {
     return CheckShape("upstream_gradient", upstream, problem->row_shape,
                       "one for each row of predictions, or []");
   }
+  LOSSD_RETURN_IF_ERROR(CheckWhole("upstream_gradient", upstream));
   problem->upstream = ReadElement(upstream, 0);
   if (std::isfinite(problem->upstream)) return absl::OkStatus();
   return InvalidField({"upstream_gradient.data", 0,
@@ -213,6 +221,7 @@ absl::Status PlanColumn(const ColumnInput& input, const TensorView& tensor,
   const auto columns = static_cast<int64_t>(problem->last_axis);
   LOSSD_RETURN_IF_ERROR(
       CheckShape(field, tensor, {&columns, 1}, "the last axis of predictions"));
+  LOSSD_RETURN_IF_ERROR(CheckWhole(field, tensor));
   bool all_zero = true;
   problem->column.resize(*elements);
   for (size_t k = 0; k < *elements; ++k) {
@@ -358,7 +367,8 @@ absl::Status PlanOutputs(const Outputs& outputs, Problem* problem) {
                          "that of the predictions, which the gradient is to "
                          "replace"});
   }
-  problem->row_losses = outputs.row_losses;
+  problem->row_losses = {outputs.row_losses, Dtype::kFloat64};
+  problem->wants_row_losses = !outputs.row_losses.empty();
   problem->diagnostics = outputs.diagnostics;
   return absl::OkStatus();
 }

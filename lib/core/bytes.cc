@@ -7,8 +7,9 @@ namespace lossd {
 
 const std::byte* Bytes::ReadPieces(size_t begin, size_t size,
                                    void* scratch) const {
+  const auto pieces = is_window() ? window_->pieces : pieces_;
   auto piece = std::upper_bound(
-      pieces_.begin(), pieces_.end(), begin,
+      pieces.begin(), pieces.end(), begin,
       [](size_t place, const Piece& each) { return place < each.begin; });
   --piece;
   size_t skipped = begin - piece->begin;

@@ -16,6 +16,12 @@ struct Piece {
   std::span<const std::byte> bytes;
 };
 
+// The part of a tensor that is there, in order and without gaps: its owner
+// moves it along while nobody reads.
+struct Window {
+  std::span<const Piece> pieces;
+};
+
 // The borrowed bytes of a tensor: one run, or pieces as a network delivers
 // them, cut anywhere. Thread-safe.
 class Bytes {
@@ -33,6 +39,13 @@ class Bytes {
   // is borrowed.
   Bytes(std::span<const Piece> pieces, size_t size)
       : size_(size), pieces_(pieces) {}
+
+  // A tensor of `size` bytes of which only what is read need be in the window
+  // at the time. `window` is borrowed.
+  Bytes(const Window* window, size_t size) : size_(size), window_(window) {}
+
+  // Whether it may be that not all of it can be read yet.
+  bool is_window() const { return window_ != nullptr; }
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -59,6 +72,7 @@ class Bytes {
   size_t size_ = 0;
   const std::byte* run_ = nullptr;
   std::span<const Piece> pieces_;
+  const Window* window_ = nullptr;
 };
 
 }  // namespace lossd

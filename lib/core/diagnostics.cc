@@ -43,11 +43,13 @@ double LargestSize(const T* numbers, size_t count) {
 
 }  // namespace
 
-Diagnostics::Diagnostics(const Problem& problem, size_t blocks)
-    : problem_(problem), own_(problem.traits().diagnostics.size()) {
-  if (!problem.diagnostics) return;
-  blocks_.resize(blocks);
-  figures_.resize(blocks * own_);
+Diagnostics::Diagnostics(const Problem& problem)
+    : problem_(problem), own_(problem.traits().diagnostics.size()) {}
+
+void Diagnostics::MakeRoom(size_t end) {
+  if (!wanted()) return;
+  blocks_.resize(end);
+  figures_.resize(end * own_);
 }
 
 template <class T, class Active>

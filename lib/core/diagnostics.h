@@ -24,9 +24,12 @@ struct Diagnostic {
 class Diagnostics {
  public:
   // Nothing is kept unless the problem wants diagnostics.
-  Diagnostics(const Problem& problem, size_t blocks);
+  explicit Diagnostics(const Problem& problem);
 
-  bool wanted() const { return !blocks_.empty(); }
+  // Makes room for the blocks before `end`.
+  void MakeRoom(size_t end);
+
+  bool wanted() const { return problem_.diagnostics; }
 
   // Room for the loss's own figures of a block, one each.
   double* Figures(size_t block) { return figures_.data() + block * own_; }

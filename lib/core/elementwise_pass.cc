@@ -44,17 +44,20 @@ class ElementwisePass final : public Pass {
         weights_(weights),
         kernel_(std::get<ElementwiseKernel>(problem.kernel.engine)),
         elements_(problem.rows * problem.columns),
-        sums_((elements_ + kBlockElements - 1) / kBlockElements),
-        clipped_(sums_.size()),
-        diagnostics_(problem, sums_.size()) {
-    if (!problem.row_losses.empty() && problem.columns > 1) {
-      first_.resize(sums_.size());
-      last_.resize(sums_.size());
-    }
-    refused_.resize(sums_.size());
-  }
+        blocks_((elements_ + kBlockElements - 1) / kBlockElements),
+        diagnostics_(problem) {}
 
-  size_t blocks() const override { return sums_.size(); }
+  size_t blocks() const override { return blocks_; }
+
+  void MakeRoom(size_t end) override {
+    sums_.resize(end);
+    clipped_.resize(end);
+    refused_.resize(end);
+    diagnostics_.MakeRoom(end);
+    if (!problem_.wants_row_losses || problem_.columns == 1) return;
+    first_.resize(end);
+    last_.resize(end);
+  }
 
   void RunBlock(size_t block) override {
     const size_t begin = block * kBlockElements;
@@ -67,7 +70,8 @@ class ElementwisePass final : public Pass {
     refused_[block] = sum.refused ? 1 : 0;
   }
 
-  std::optional<FieldViolation> Violation() override;
+  std::optional<FieldViolation> Violation(size_t begin, size_t end) override;
+  void CompleteRows(size_t begin, size_t end) override;
   PassTotals Finish() override;
 
  private:
@@ -88,6 +92,7 @@ class ElementwisePass final : public Pass {
   const RowWeights& weights_;
   const ElementwiseKernel& kernel_;
   const size_t elements_;
+  const size_t blocks_;
   std::vector<double> sums_;
   std::vector<int64_t> clipped_;
   std::vector<uint8_t> refused_;
@@ -155,10 +160,10 @@ void ElementwisePass::Load(size_t begin, BlockMemory<T>& memory,
 bool ElementwisePass::StoreGradients(size_t begin, size_t count,
                                      const auto& gradients) const {
   for (size_t k = 0; k < kMaxGradients; ++k) {
-    const GradientOutput& output = problem_.gradients[k];
+    const OutputRun& output = problem_.gradients[k];
     if (output.data.empty()) continue;
-    if (WriteElements(output.data, output.dtype, begin, gradients[k], count,
-                      !problem_.propagate()) < count) {
+    if (WriteElements(output.data, output.dtype, begin - output.first,
+                      gradients[k], count, !problem_.propagate()) < count) {
       return false;
     }
   }
@@ -174,21 +179,21 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
   args.count = count;
   Load(begin, memory, args);
   for (size_t k = 0; k < kMaxGradients; ++k) {
-    const GradientOutput& output = problem_.gradients[k];
+    const OutputRun& output = problem_.gradients[k];
     if (output.data.empty()) continue;
     const Scratch<T> own(NthUse(ScratchUse::kGradients, k), count);
     // In place, the predictions must survive until the block is accepted.
-    args.gradients[k] =
-        problem_.in_place() || !block
-            ? own.data()
-            : OutputElements(output.data, output.dtype, begin, own.data());
+    args.gradients[k] = problem_.in_place() || !block
+                            ? own.data()
+                            : OutputElements(output.data, output.dtype,
+                                             begin - output.first, own.data());
     // What is still to be converted or moved is read again.
     if (k == 0) {
       args.stream = output.data.size() >= kStreamedBytes &&
                     args.gradients[0] != own.data();
     }
   }
-  const bool row_losses = !problem_.row_losses.empty() && block;
+  const bool row_losses = problem_.wants_row_losses && block;
   if (row_losses) args.values = memory.values;
   const bool diagnostics = diagnostics_.wanted() && block;
   if (diagnostics) args.diagnostics = diagnostics_.Figures(*block);
@@ -197,7 +202,7 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
   if (!block) {
     std::byte unused[sizeof(double)];
     for (size_t k = 0; k < kMaxGradients; ++k) {
-      const GradientOutput& output = problem_.gradients[k];
+      const OutputRun& output = problem_.gradients[k];
       for (size_t i = 0; i < count && !output.data.empty(); ++i) {
         sum.refused |= WriteElements<T>(unused, output.dtype, 0,
                                         args.gradients[k] + i, 1) == 0;
@@ -245,23 +250,32 @@ void ElementwisePass::StoreRowLoss(size_t row, double sum_of_elements) {
   if (!weights_.uniform()) weights_.Fill(row, 1, &weight, &scale, &active);
   const double loss =
       active ? weight * (sum_of_elements / problem_.elements_per_mean()) : 0;
-  WriteElements(problem_.row_losses, Dtype::kFloat64, row, &loss, 1, false);
+  const OutputRun& output = problem_.row_losses;
+  WriteElements(output.data, output.dtype, row - output.first, &loss, 1, false);
 }
 
-PassTotals ElementwisePass::Finish() {
+// Each block ends at most one row that began before it.
+void ElementwisePass::CompleteRows(size_t begin, size_t end) {
   const size_t columns = problem_.columns;
-  for (size_t block = 0; block < last_.size(); ++block) {
-    const size_t end = (block + 1) * kBlockElements;
-    const size_t row = (end - 1) / columns;
-    const bool begins_here = row * columns >= block * kBlockElements;
-    if (end >= elements_ || end % columns == 0 || !begins_here) continue;
-    double sum = last_[block];
-    const size_t last_block = ((row + 1) * columns - 1) / kBlockElements;
-    for (size_t next = block + 1; next <= last_block; ++next) {
+  for (size_t block = begin; block < std::min(end, first_.size()); ++block) {
+    const size_t begin_element = block * kBlockElements;
+    const size_t end_element =
+        std::min(begin_element + kBlockElements, elements_);
+    const size_t row = begin_element / columns;
+    if (begin_element == row * columns || (row + 1) * columns > end_element) {
+      continue;
+    }
+    const size_t first_block = row * columns / kBlockElements;
+    double sum = last_[first_block];
+    for (size_t next = first_block + 1; next <= block; ++next) {
       sum += first_[next];
     }
     StoreRowLoss(row, sum);
   }
+}
+
+PassTotals ElementwisePass::Finish() {
+  const size_t columns = problem_.columns;
   PassTotals totals;
   totals.loss_sum = TreeSum(sums_) / problem_.elements_per_mean();
   totals.clipped_count =
@@ -273,19 +287,22 @@ PassTotals ElementwisePass::Finish() {
   return totals;
 }
 
-std::optional<FieldViolation> ElementwisePass::Violation() {
-  const auto block = std::find(refused_.begin(), refused_.end(), 1);
-  if (block == refused_.end()) return std::nullopt;
-  const size_t begin =
-      static_cast<size_t>(block - refused_.begin()) * kBlockElements;
-  const size_t end = std::min(begin + kBlockElements, elements_);
-  for (size_t element = begin; element < end; ++element) {
+std::optional<FieldViolation> ElementwisePass::Violation(size_t begin,
+                                                         size_t end) {
+  const auto blocks = std::span(refused_).first(end);
+  const auto block = std::find(
+      blocks.begin() + static_cast<std::ptrdiff_t>(begin), blocks.end(), 1);
+  if (block == blocks.end()) return std::nullopt;
+  const size_t first =
+      static_cast<size_t>(block - blocks.begin()) * kBlockElements;
+  const size_t last = std::min(first + kBlockElements, elements_);
+  for (size_t element = first; element < last; ++element) {
     const ElementwiseSum sum = problem_.in_double
                                    ? Run<double>(element, 1, std::nullopt)
                                    : Run<float>(element, 1, std::nullopt);
     if (sum.refused) return Explain(element);
   }
-  return OverflowAt(problem_, begin);
+  return OverflowAt(problem_, first);
 }
 
 FieldViolation ElementwisePass::Explain(size_t element) const {

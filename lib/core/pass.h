@@ -24,18 +24,27 @@ struct PassTotals {
 };
 
 // The second phase: one pass over the tensors in blocks, a function of the
-// shape alone. Blocks may run in any order and at the same time.
+// shape alone. Blocks that there is room for may run in any order and at the
+// same time.
 class Pass {
  public:
   virtual ~Pass() = default;
 
   virtual size_t blocks() const = 0;
+
+  // Makes room for what the blocks before `end` amount to; while none runs.
+  virtual void MakeRoom(size_t end) = 0;
+
   virtual void RunBlock(size_t block) = 0;
 
-  // After all blocks: the first element that was refused, if any was.
-  virtual std::optional<FieldViolation> Violation() = 0;
+  // After these blocks: the first element that was refused, if any was.
+  virtual std::optional<FieldViolation> Violation(size_t begin, size_t end) = 0;
 
-  // After all blocks, if nothing was refused: completes the row losses.
+  // After these and all before them, if nothing was refused: the losses of rows
+  // that end in one of these and began in an earlier block.
+  virtual void CompleteRows(size_t /*begin*/, size_t /*end*/) {}
+
+  // After all blocks, if nothing was refused and all rows are complete.
   virtual PassTotals Finish() = 0;
 };
 

@@ -26,10 +26,12 @@ inline size_t RowsPerBlock(size_t columns) {
   return rows > 0 ? rows : 1;
 }
 
-// Where a gradient goes; empty if it is not wanted.
-struct GradientOutput {
+// Where an output goes; empty if it is not wanted.
+struct OutputRun {
   std::span<std::byte> data;
   Dtype dtype = Dtype::kUnspecified;
+  // Which element of the output is the first one in `data`.
+  size_t first = 0;
 };
 
 // Shapes of the views are not valid after planning; sizes are kept here.
@@ -63,8 +65,10 @@ struct Problem {
   std::vector<double> column;
 
   // Of the predictions and of the differentiable extras, in their order.
-  std::array<GradientOutput, kMaxGradients> gradients;
-  std::span<std::byte> row_losses;
+  std::array<OutputRun, kMaxGradients> gradients;
+  OutputRun row_losses;
+  // Whether there are, or will be, row losses.
+  bool wants_row_losses = false;
   bool diagnostics = false;
 
   // Compute in double rather than float, which could not hold the numbers or

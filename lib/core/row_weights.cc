@@ -22,7 +22,7 @@ RowWeights::RowWeights(const Problem& problem) : problem_(problem) {
       has_class_weights_ && traits.targets == TargetsRole::kDense;
   rows_per_block_ = dense ? RowsPerBlock(problem.columns) : kBlockElements;
   if (!uniform_) {
-    partials_.resize((problem.rows + rows_per_block_ - 1) / rows_per_block_);
+    blocks_ = (problem.rows + rows_per_block_ - 1) / rows_per_block_;
   }
 }
 
@@ -87,7 +87,7 @@ double RowWeights::Upstream(size_t row) const {
                                 : problem_.upstream;
 }
 
-std::optional<FieldViolation> RowWeights::Check(size_t row) const {
+std::optional<FieldViolation> RowWeights::CheckRow(size_t row) const {
   const auto index = static_cast<int64_t>(row);
   const double weight = Weight(row);
   if (!std::isfinite(weight)) {
@@ -123,7 +123,7 @@ void RowWeights::RunBlock(size_t block) {
     } else if (Ignored(row)) {
       ++partial.ignored;
     } else {
-      partial.violation = Check(row);
+      partial.violation = CheckRow(row);
       if (partial.violation) return;
       const double weight = Weight(row);
       weights[i] = weight * ClassWeight(row);
@@ -136,11 +136,29 @@ void RowWeights::RunBlock(size_t block) {
   partial.weight_sum = LaneSum(std::span(weights).first(count));
 }
 
-absl::Status RowWeights::Finish() {
+absl::Status RowWeights::Check(size_t begin, size_t end) const {
+  for (const Partial& partial :
+       std::span(partials_).subspan(begin, end - begin)) {
+    if (partial.violation) return InvalidField(*partial.violation);
+  }
+  return absl::OkStatus();
+}
+
+bool RowWeights::FinishLater() {
+  const bool counts_rows = problem_.reduction == Reduction::kMean &&
+                           !problem_.normalizer &&
+                           (problem_.mask || problem_.traits().ignore_index);
+  const bool known =
+      !counts_rows && problem_.reduction != Reduction::kWeightedMean;
+  row_count_ = static_cast<int64_t>(problem_.rows);
+  normalizer_ = known ? Normalizer() : 1;
+  return known;
+}
+
+void RowWeights::Finish() {
   std::vector<double> sums;
   sums.reserve(partials_.size());
   for (const Partial& partial : partials_) {
-    if (partial.violation) return InvalidField(*partial.violation);
     sums.push_back(partial.weight_sum);
     masked_count_ += partial.masked;
     ignored_count_ += partial.ignored;
@@ -149,7 +167,6 @@ absl::Status RowWeights::Finish() {
       static_cast<int64_t>(problem_.rows) - masked_count_ - ignored_count_;
   weight_sum_ = uniform_ ? static_cast<double>(row_count_) : TreeSum(sums);
   normalizer_ = Normalizer();
-  return absl::OkStatus();
 }
 
 double RowWeights::Normalizer() const {
@@ -178,14 +195,15 @@ double RowWeights::ScaleOf(double weight, double upstream) const {
   return upstream * weight / normalizer_ / problem_.elements_per_mean();
 }
 
-bool RowWeights::scales_fit_float() const {
+bool RowWeights::ScalesFitFloat(size_t begin, size_t end) const {
   if (uniform_) return FitsFloat(uniform_scale());
-  return std::all_of(partials_.begin(), partials_.end(),
-                     [this](const Partial& partial) {
-                       return partial.largest == 0 ||
-                              (FitsFloat(ScaleOf(partial.smallest, 1)) &&
-                               FitsFloat(ScaleOf(partial.largest, 1)));
-                     });
+  return std::ranges::all_of(
+      std::span(partials_).subspan(begin, end - begin),
+      [this](const Partial& partial) {
+        return partial.largest == 0 ||
+               (FitsFloat(ScaleOf(partial.smallest, 1)) &&
+                FitsFloat(ScaleOf(partial.largest, 1)));
+      });
 }
 
 void RowWeights::Fill(size_t begin, size_t count, double* weights,

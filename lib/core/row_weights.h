@@ -27,12 +27,24 @@ class RowWeights {
   bool uniform() const { return uniform_; }
 
   // Each block is a run of rows, a function of the shape; none if uniform().
-  size_t blocks() const { return partials_.size(); }
+  size_t blocks() const { return blocks_; }
+  size_t rows_per_block() const { return rows_per_block_; }
+
+  // Makes room for the results of the blocks before `end`; while none runs.
+  void MakeRoom(size_t end) { partials_.resize(end); }
   void RunBlock(size_t block);
 
-  // Adds up the blocks. INVALID_ARGUMENT for the first weight, mask or
-  // upstream gradient that is not allowed.
-  absl::Status Finish();
+  // After these blocks: INVALID_ARGUMENT for the first weight, mask or upstream
+  // gradient that is not allowed.
+  absl::Status Check(size_t begin, size_t end) const;
+
+  // Adds up the blocks, which have been checked.
+  void Finish();
+
+  // For a second phase that begins before the first one ends: the normalizer is
+  // then 1 until Finish, unless it is known without any block. False if it is
+  // not.
+  bool FinishLater();
 
   // Known after Finish.
   double weight_sum() const { return weight_sum_; }
@@ -48,8 +60,9 @@ class RowWeights {
   void Fill(size_t begin, size_t count, double* weights, double* scales,
             uint8_t* active) const;
 
-  // Whether float holds the factors of all rows with all their digits.
-  bool scales_fit_float() const;
+  // Whether float holds the factors of the rows of these blocks (with blocks
+  // none, of all rows) with all their digits.
+  bool ScalesFitFloat(size_t begin, size_t end) const;
 
   // The factor of slopes of rows of weight 1, unless upstream gradients are
   // given by row.
@@ -73,7 +86,7 @@ class RowWeights {
   double WeightOfClass(int64_t label) const;
   double ClassWeight(size_t row) const;
   double Upstream(size_t row) const;
-  std::optional<FieldViolation> Check(size_t row) const;
+  std::optional<FieldViolation> CheckRow(size_t row) const;
   double ScaleOf(double weight, double upstream) const;
   double Normalizer() const;
 
@@ -81,6 +94,7 @@ class RowWeights {
   bool has_class_weights_;
   bool uniform_;
   size_t rows_per_block_;
+  size_t blocks_ = 0;
   std::vector<Partial> partials_;
   double weight_sum_ = 0;
   int64_t row_count_ = 0;

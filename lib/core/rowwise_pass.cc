@@ -35,12 +35,17 @@ class RowwisePass final : public Pass {
         weights_(weights),
         kernel_(std::get<RowwiseKernel>(problem.kernel.engine)),
         rows_per_block_(RowsPerBlock(problem.columns)),
-        sums_((problem.rows + rows_per_block_ - 1) / rows_per_block_),
-        clipped_(sums_.size()),
-        refused_(sums_.size(), problem.rows),
-        diagnostics_(problem, sums_.size()) {}
+        blocks_((problem.rows + rows_per_block_ - 1) / rows_per_block_),
+        diagnostics_(problem) {}
 
-  size_t blocks() const override { return sums_.size(); }
+  size_t blocks() const override { return blocks_; }
+
+  void MakeRoom(size_t end) override {
+    sums_.resize(end);
+    clipped_.resize(end);
+    refused_.resize(end, problem_.rows);
+    diagnostics_.MakeRoom(end);
+  }
 
   void RunBlock(size_t block) override {
     const size_t begin = block * rows_per_block_;
@@ -52,7 +57,7 @@ class RowwisePass final : public Pass {
     }
   }
 
-  std::optional<FieldViolation> Violation() override;
+  std::optional<FieldViolation> Violation(size_t begin, size_t end) override;
 
   PassTotals Finish() override;
 
@@ -67,6 +72,7 @@ class RowwisePass final : public Pass {
   const RowWeights& weights_;
   const RowwiseKernel& kernel_;
   const size_t rows_per_block_;
+  const size_t blocks_;
   std::vector<double> sums_;
   std::vector<int64_t> clipped_;
   // First refused row of each block; the number of rows if there is none.
@@ -152,14 +158,14 @@ void RowwisePass::Run(size_t begin, size_t count, size_t block) {
   const RowMemory<T> memory(problem_, count);
   Load(problem_, begin, memory, args);
   for (size_t k = 0; k < kMaxGradients; ++k) {
-    const GradientOutput& output = problem_.gradients[k];
+    const OutputRun& output = problem_.gradients[k];
     if (output.data.empty()) continue;
     // In place, the predictions must survive until the block is accepted.
     T* const own = memory.gradients[k]->data();
-    args.gradients[k] =
-        problem_.in_place()
-            ? own
-            : OutputElements(output.data, output.dtype, first, own);
+    args.gradients[k] = problem_.in_place()
+                            ? own
+                            : OutputElements(output.data, output.dtype,
+                                             first - output.first, own);
   }
   std::vector<double> figures;
   if (diagnostics_.wanted()) {
@@ -178,11 +184,11 @@ void RowwisePass::Run(size_t begin, size_t count, size_t block) {
                          args.gradients[0], args.labels, active);
   }
   for (size_t k = 0; k < kMaxGradients && refused == count; ++k) {
-    const GradientOutput& output = problem_.gradients[k];
+    const OutputRun& output = problem_.gradients[k];
     if (output.data.empty()) continue;
     const size_t written =
-        WriteElements(output.data, output.dtype, first, args.gradients[k],
-                      elements, !problem_.propagate());
+        WriteElements(output.data, output.dtype, first - output.first,
+                      args.gradients[k], elements, !problem_.propagate());
     refused = written / problem_.columns;
   }
   if (refused < count) {
@@ -194,9 +200,10 @@ void RowwisePass::Run(size_t begin, size_t count, size_t block) {
   }
   clipped_[block] = outcome.clipped;
   sums_[block] = LaneSum({losses, count});
-  if (!problem_.row_losses.empty()) {
-    WriteElements(problem_.row_losses, Dtype::kFloat64, begin, losses, count,
-                  false);
+  if (problem_.wants_row_losses) {
+    const OutputRun& output = problem_.row_losses;
+    WriteElements(output.data, output.dtype, begin - output.first, losses,
+                  count, false);
   }
 }
 
@@ -223,9 +230,10 @@ PassTotals RowwisePass::Finish() {
   return totals;
 }
 
-std::optional<FieldViolation> RowwisePass::Violation() {
-  if (refused_.empty()) return std::nullopt;
-  const size_t row = *std::min_element(refused_.begin(), refused_.end());
+std::optional<FieldViolation> RowwisePass::Violation(size_t begin, size_t end) {
+  if (begin == end) return std::nullopt;
+  const size_t row = *std::ranges::min_element(
+      std::span(refused_).subspan(begin, end - begin));
   if (row == problem_.rows) return std::nullopt;
   const size_t columns = problem_.columns;
   if (auto found = UnreadableTarget(row)) return found;
