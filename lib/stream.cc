@@ -61,7 +61,7 @@ struct StreamComputation::State {
   // Blocks of the second phase run beside those of the first.
   bool late = false;
   bool unscaled = false;
-  double gradient_scale = 1;
+  std::optional<double> gradient_scale;
 };
 
 StreamComputation::StreamComputation(std::unique_ptr<State> state)
@@ -220,12 +220,12 @@ absl::StatusOr<LossResult> StreamComputation::Finish() {
   const double normalizer = state.weights.normalizer();
   if (state.unscaled) {
     state.gradient_scale =
-        normalizer == 0 || !std::isfinite(normalizer) ? 0 : 1 / normalizer;
+        normalizer == 0 || !std::isfinite(normalizer) ? 0.0 : 1 / normalizer;
   }
   return MakeResult(state.problem, state.weights, state.pass->Finish());
 }
 
-double StreamComputation::gradient_scale() const {
+std::optional<double> StreamComputation::gradient_scale() const {
   return state_->gradient_scale;
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -110,9 +111,9 @@ class StreamComputation {
   // When all blocks of both phases have run.
   absl::StatusOr<LossResult> Finish();
 
-  // After Finish: what gradients are to be multiplied with; 1 where that was
-  // known from the beginning.
-  double gradient_scale() const;
+  // After Finish: what gradients are to be multiplied with; nothing if they are
+  // those of Computation.
+  std::optional<double> gradient_scale() const;
 
  private:
   struct State;

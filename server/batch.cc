@@ -1,8 +1,6 @@
 #include "server/batch.h"
 
 #include <algorithm>
-#include <exception>
-#include <new>
 #include <string>
 #include <utility>
 
@@ -12,6 +10,7 @@
 #include "proto/wire/writer.h"
 #include "server/batch_reply.h"
 #include "server/error_details.h"
+#include "server/no_throw.h"
 #include "server/request_parser.h"
 
 namespace lossd {
@@ -57,15 +56,7 @@ Batch::Batch(grpc::ByteBuffer request, const BatchLimits& limits,
 Batch::~Batch() = default;
 
 void Batch::Guard(const std::function<absl::Status()>& step) {
-  absl::Status status;
-  try {
-    status = step();
-  } catch (const std::bad_alloc&) {
-    status = absl::ResourceExhaustedError(
-        "there is not enough memory for this request");
-  } catch (const std::exception& error) {
-    status = absl::InternalError(error.what());
-  }
+  absl::Status status = NoThrow(step);
   if (status.ok()) return;
   const std::lock_guard lock(mutex_);
   status_ = std::move(status);

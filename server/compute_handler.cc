@@ -13,8 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "server/admission.h"
+#include "server/call.h"
 #include "server/error_details.h"
 #include "server/job.h"
 #include "server/reactor.h"
@@ -22,21 +22,6 @@
 
 namespace lossd {
 namespace {
-
-// What a client should wait: for some of what is waiting to be computed, and
-// for another server to take this one's place.
-constexpr double kTooManyDelay = 0.1;
-constexpr double kShutdownDelay = 1;
-
-// A request this small is computed on gRPC's own thread, which takes tens of
-// microseconds: handing it to another one and back would take as long.
-constexpr size_t kSmallRequest = size_t{32} << 10;
-
-absl::Status TooMany() {
-  return TryAgain(
-      "too many requests are waiting to be computed, try again later",
-      kTooManyDelay);
-}
 
 // What a reply's tensors may take until they are sent.
 struct ReplyMemory {
@@ -111,7 +96,7 @@ class ComputeReactor final : public RawReactor {
     // A message that would be refused need not be sent.
     const auto announced = AnnouncedBy(call);
     if (context_.scheduler.Full()) {
-      EndWith(TooMany());
+      EndWith(TooManyJobs());
     } else if (!announced.ok()) {
       EndWith(announced.status());
     } else {
@@ -122,17 +107,7 @@ class ComputeReactor final : public RawReactor {
 
   // Why the answer is not wanted any more, if it is not.
   absl::Status Interrupted() const {
-    if (call_.deadline() < std::chrono::system_clock::now()) {
-      return absl::DeadlineExceededError(
-          "the deadline passed before the result was computed");
-    }
-    if (cancelled_ || call_.IsCancelled()) {
-      return absl::CancelledError("the call was cancelled");
-    }
-    if (context_.abandon) {
-      return TryAgain("the server is shutting down", kShutdownDelay);
-    }
-    return absl::OkStatus();
+    return Interruption(call_, cancelled_, context_.abandon);
   }
 
   // Ends the call.
@@ -173,12 +148,7 @@ class ComputeReactor final : public RawReactor {
 
   void EndWith(const absl::Status& status) {
     rpc_.Finish(status.code());
-    if (const auto delay = RetryDelayOf(status)) {
-      // gRPC's own retries go by it.
-      call_.AddTrailingMetadata(
-          "grpc-retry-pushback-ms",
-          absl::StrCat(absl::ToInt64Milliseconds(*delay)));
-    }
+    TellWhenToRetry(status, call_);
     End(ToGrpcStatus(status));
   }
 
@@ -230,10 +200,10 @@ class ComputeReactor final : public RawReactor {
     auto job =
         std::make_unique<ComputeJob>(*this, call_.peer(), request_, context_,
                                      std::move(for_request), for_reply_);
-    if (request_.Length() <= kSmallRequest) return RunHere(*job);
+    if (request_.Length() <= kSmallWork) return RunHere(*job);
     // The job keeps what it needs of the request.
     request_.Clear();
-    if (!context_.scheduler.Submit(std::move(job))) EndWith(TooMany());
+    if (!context_.scheduler.Submit(std::move(job))) EndWith(TooManyJobs());
   }
 
   void RunHere(Job& job) {

@@ -176,12 +176,26 @@ absl::Status DecodedItem::Decode(const MergedItem& item,
   return DecodeOutputs(item);
 }
 
+absl::Status DecodedItem::DecodeStreamed(
+    const MergedItem& item, const wire::ReceivedPayloads& payloads) {
+  streamed_ = true;
+  return Decode(item, payloads);
+}
+
+StreamOutputs DecodedItem::stream_outputs() const {
+  return {.gradient = !gradients_.empty(),
+          .gradient_dtype = gradient_dtype_,
+          .row_losses = row_losses_,
+          .diagnostics = diagnostics_};
+}
+
 absl::Status DecodedItem::DecodeTensor(std::string path,
                                        const v1::Tensor& tensor,
                                        const wire::ReceivedPayloads& payloads,
                                        TensorView* view) {
   DecodedTensor& decoded = tensors_.emplace_back(std::move(path));
-  absl::Status status = decoded.Decode(tensor, payloads);
+  absl::Status status = streamed_ ? decoded.DecodeStreamed(tensor, payloads)
+                                  : decoded.Decode(tensor, payloads);
   *view = decoded.view();
   return status;
 }
@@ -237,7 +251,8 @@ absl::Status DecodedItem::DecodeOutputs(const MergedItem& item) {
   shapes_ = *std::move(shapes);
   const TensorView& predictions = inputs_.predictions;
   elements_ = predictions.data.size() / SizeOf(predictions.dtype);
-  as_values_ = item.predictions->storage_case() != v1::Tensor::kData;
+  as_values_ =
+      !streamed_ && item.predictions->storage_case() != v1::Tensor::kData;
   row_losses_ = outputs.row_losses() || spec_.reduction == Reduction::kNone;
   diagnostics_ = outputs.diagnostics();
   gradient_dtype_ = outputs.gradient_dtype() == v1::DTYPE_UNSPECIFIED

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "lib/compute.h"
+#include "lib/stream.h"
 #include "lossd/v1/loss_service.pb.h"
 #include "server/loss_codec.h"
 #include "server/merged_item.h"
@@ -35,8 +36,18 @@ class DecodedItem {
   absl::Status Decode(const MergedItem& item,
                       const wire::ReceivedPayloads& payloads);
 
+  // The item of a stream: tensors without storage are windows.
+  absl::Status DecodeStreamed(const MergedItem& item,
+                              const wire::ReceivedPayloads& payloads);
+
   const LossSpec& spec() const { return spec_; }
   const Inputs& inputs() const { return inputs_; }
+
+  // The tensors that were given, for streams: they do not move.
+  std::list<DecodedTensor>& tensors() { return tensors_; }
+
+  // What is wanted, for streams.
+  StreamOutputs stream_outputs() const;
 
   // Name of the loss, whatever else is wrong with the item; empty if that is
   // not known. For metrics.
@@ -103,6 +114,7 @@ class DecodedItem {
   Dtype gradient_dtype_ = Dtype::kUnspecified;
   // The reply holds lists of numbers; the library writes into buffers.
   bool as_values_ = false;
+  bool streamed_ = false;
   std::string row_losses_buffer_;
 };
 

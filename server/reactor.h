@@ -45,13 +45,18 @@ inline void AcquireFromGrpc(void* /*reactor*/) {}
 #endif
 
 // The base of all streaming reactors. A derived class overrides ReadDone,
-// Cancelled and Done, which are gRPC's OnReadDone, OnCancel and OnDone.
+// WriteDone, Cancelled and Done, which are gRPC's OnReadDone, OnWriteDone,
+// OnCancel and OnDone.
 template <class Request, class Response>
 class Reactor : public grpc::ServerBidiReactor<Request, Response> {
  public:
   void OnReadDone(bool ok) final {
     AcquireFromGrpc(this);
     ReadDone(ok);
+  }
+  void OnWriteDone(bool ok) final {
+    AcquireFromGrpc(this);
+    WriteDone(ok);
   }
   void OnCancel() final {
     AcquireFromGrpc(this);
@@ -65,6 +70,8 @@ class Reactor : public grpc::ServerBidiReactor<Request, Response> {
  protected:
   // False: there is no further message, or the call has ended.
   virtual void ReadDone(bool /*ok*/) {}
+  // False: the call has ended.
+  virtual void WriteDone(bool /*ok*/) {}
   // May run beside any other reaction.
   virtual void Cancelled() {}
   // Nothing follows; usually deletes this.
@@ -74,6 +81,10 @@ class Reactor : public grpc::ServerBidiReactor<Request, Response> {
   void Read(Request* message) {
     ReleaseToGrpc(this);
     this->StartRead(message);
+  }
+  void Write(const Response* message) {
+    ReleaseToGrpc(this);
+    this->StartWrite(message);
   }
   void WriteAndFinish(const Response* message) {
     ReleaseToGrpc(this);

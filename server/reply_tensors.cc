@@ -16,11 +16,21 @@ struct Sending {
 
 }  // namespace
 
+grpc::Slice SliceOf(Buffer buffer, std::shared_ptr<const void> until_sent) {
+  auto sending = std::make_unique<Sending>(
+      Sending{std::move(buffer), std::move(until_sent)});
+  void* const memory = sending->buffer.data();
+  const size_t bytes = sending->buffer.size();
+  return {memory, bytes,
+          [](void* owner) { delete static_cast<Sending*>(owner); },
+          sending.release()};
+}
+
 std::span<std::byte> ReplyTensors::Allocate(size_t bytes, std::string* field) {
   const bool copied = bytes <= wire::kCopiedPayload;
   const grpc::Slice slice = copied ? grpc::Slice(AllocateSmall(bytes), bytes,
                                                  grpc::Slice::STATIC_SLICE)
-                                   : AllocateLarge(bytes);
+                                   : SliceOf(pool_.Get(bytes), until_sent_);
   *field = payloads_.Add(slice);
   // The slice is only read from when this is written.
   auto* memory = const_cast<uint8_t*>(slice.begin());
@@ -35,15 +45,6 @@ std::byte* ReplyTensors::AllocateSmall(size_t bytes) {
   std::byte* const memory = small_.back().data() + small_used_;
   small_used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
   return memory;
-}
-
-grpc::Slice ReplyTensors::AllocateLarge(size_t bytes) {
-  auto sending =
-      std::make_unique<Sending>(Sending{pool_.Get(bytes), until_sent_});
-  void* const memory = sending->buffer.data();
-  return {memory, bytes,
-          [](void* owner) { delete static_cast<Sending*>(owner); },
-          sending.release()};
 }
 
 }  // namespace lossd

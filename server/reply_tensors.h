@@ -14,6 +14,10 @@
 
 namespace lossd {
 
+// A slice of the buffer, which goes back to its pool when gRPC has sent it; as
+// does `until_sent`, whatever it holds.
+grpc::Slice SliceOf(Buffer buffer, std::shared_ptr<const void> until_sent);
+
 // What gradients and row losses are computed into, and gRPC sends from: large
 // ones each in a buffer of the pool that goes back when gRPC has sent it, small
 // ones, which the writer copies, side by side. For one thread.
@@ -32,7 +36,6 @@ class ReplyTensors {
 
  private:
   std::byte* AllocateSmall(size_t bytes);
-  grpc::Slice AllocateLarge(size_t bytes);
 
   BufferPool& pool_;
   const std::shared_ptr<const void> until_sent_;

@@ -8,6 +8,7 @@
 #include "server/catalog.h"
 #include "server/reactor.h"
 #include "server/status_adapter.h"
+#include "server/stream_handler.h"
 #include "server/tensor_codec.h"
 #include "server/version.h"
 
@@ -122,6 +123,7 @@ v1::GetServerInfoResponse ServerInfo(const ComputeContext& context) {
   response.add_prediction_dtypes(v1::DTYPE_FLOAT64);
   response.add_prediction_dtypes(v1::DTYPE_FLOAT16);
   response.add_prediction_dtypes(v1::DTYPE_BFLOAT16);
+  response.set_streams(true);
   return response;
 }
 
@@ -135,13 +137,9 @@ LossServiceImpl::LossServiceImpl(const ComputeContext& context)
   MarkMethodRawCallback(kCompute, NewComputeHandler(context));
 }
 
-grpc::ServerBidiReactor<v1::ComputeStreamRequest, v1::ComputeStreamResponse>*
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
 LossServiceImpl::ComputeStream(grpc::CallbackServerContext* call) {
-  return new RefusingReactor<v1::ComputeStreamRequest,
-                             v1::ComputeStreamResponse>(
-      *call, context_.metrics, Metrics::Method::kComputeStream,
-      absl::StrCat("ComputeStream is not served by lossd ", kVersion,
-                   ": use Compute"));
+  return NewStreamReactor(context_, *call);
 }
 
 grpc::ServerUnaryReactor* LossServiceImpl::ListLosses(

@@ -14,7 +14,7 @@ namespace lossd {
 
 // lossd.v1.LossService.
 class LossServiceImpl final
-    : public v1::LossService::WithCallbackMethod_ComputeStream<
+    : public v1::LossService::WithRawCallbackMethod_ComputeStream<
           v1::LossService::WithRawCallbackMethod_ListLosses<
               v1::LossService::WithRawCallbackMethod_GetServerInfo<
                   v1::LossService::Service>>> {
@@ -22,9 +22,8 @@ class LossServiceImpl final
   // `context` must outlive the server.
   explicit LossServiceImpl(const ComputeContext& context);
 
-  // UNIMPLEMENTED in this version.
-  grpc::ServerBidiReactor<v1::ComputeStreamRequest, v1::ComputeStreamResponse>*
-  ComputeStream(grpc::CallbackServerContext* call) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ComputeStream(
+      grpc::CallbackServerContext* call) override;
 
   grpc::ServerUnaryReactor* ListLosses(grpc::CallbackServerContext* call,
                                        const grpc::ByteBuffer* request,

@@ -164,8 +164,7 @@ absl::Status DecodedTensor::DecodeList(std::span<const Number> numbers) {
                        absl::StrCat("a dtype for ", storage_)});
 }
 
-absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
-                                   const wire::ReceivedPayloads& payloads) {
+absl::Status DecodedTensor::DecodeType(const v1::Tensor& tensor) {
   if (!v1::Dtype_IsValid(tensor.dtype())) {
     return InvalidField({absl::StrCat(path_, ".dtype"), std::nullopt,
                          absl::StrCat(static_cast<int>(tensor.dtype())),
@@ -174,6 +173,27 @@ absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
   view_.dtype = static_cast<Dtype>(tensor.dtype());
   view_.shape = {tensor.shape().data(),
                  static_cast<size_t>(tensor.shape_size())};
+  return absl::OkStatus();
+}
+
+absl::Status DecodedTensor::DecodeStreamed(
+    const v1::Tensor& tensor, const wire::ReceivedPayloads& payloads) {
+  if (tensor.storage_case() != v1::Tensor::STORAGE_NOT_SET) {
+    return Decode(tensor, payloads);
+  }
+  LOSSD_RETURN_IF_ERROR(DecodeType(tensor));
+  auto bytes = static_cast<int64_t>(SizeOf(view_.dtype));
+  for (const int64_t size : view_.shape) {
+    // Such shapes are for the library to refuse.
+    if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes)) bytes = 0;
+  }
+  view_.data = Bytes(&window_, static_cast<size_t>(bytes));
+  return absl::OkStatus();
+}
+
+absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
+                                   const wire::ReceivedPayloads& payloads) {
+  LOSSD_RETURN_IF_ERROR(DecodeType(tensor));
   switch (tensor.storage_case()) {
     case v1::Tensor::kData:
       SetPayload(payloads.Of(tensor.data()));

@@ -38,7 +38,15 @@ class DecodedTensor {
   absl::Status Decode(const v1::Tensor& tensor,
                       const wire::ReceivedPayloads& payloads);
 
+  // A tensor of a stream: without storage it becomes a window, whose elements
+  // come later.
+  absl::Status DecodeStreamed(const v1::Tensor& tensor,
+                              const wire::ReceivedPayloads& payloads);
+
   const std::string& path() const { return path_; }
+
+  // Of a tensor whose elements come later; null if they are there.
+  Window* window() { return view_.data.is_window() ? &window_ : nullptr; }
 
   const TensorView& view() const { return view_; }
 
@@ -47,6 +55,7 @@ class DecodedTensor {
   const char* storage() const { return storage_; }
 
  private:
+  absl::Status DecodeType(const v1::Tensor& tensor);
   void SetPayload(const wire::Payload& payload);
   absl::Status CheckCount() const;
   // A list of numbers, with or without a dtype of its own.
@@ -64,6 +73,7 @@ class DecodedTensor {
   std::array<int64_t, 1> list_shape_ = {};
   std::string converted_;
   std::vector<Piece> pieces_;
+  Window window_;
 };
 
 // Makes `tensor` a list of numbers with the dtype (a float type) and the

@@ -205,9 +205,12 @@ TEST_F(BadRequestTest, UnknownMethodsAndServices) {
   }
 }
 
-TEST_F(BadRequestTest, StreamsAreNotServed) {
-  ExpectRefused("/lossd.v1.LossService/ComputeStream", {""},
-                grpc::UNIMPLEMENTED, "use Compute");
+TEST_F(BadRequestTest, StreamsWithoutAHeader) {
+  for (const std::vector<std::string>& messages :
+       {std::vector<std::string>(), {""}}) {
+    ExpectRefused("/lossd.v1.LossService/ComputeStream", messages,
+                  grpc::INVALID_ARGUMENT, "header");
+  }
 }
 
 TEST_F(BadRequestTest, CompressionIsRefused) {

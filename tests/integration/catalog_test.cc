@@ -206,7 +206,7 @@ TEST_F(CatalogTest, ServerInfoTellsWhatIsInForce) {
   EXPECT_THAT(info->prediction_dtypes(),
               testing::ElementsAre(v1::DTYPE_FLOAT32, v1::DTYPE_FLOAT64,
                                    v1::DTYPE_FLOAT16, v1::DTYPE_BFLOAT16));
-  EXPECT_FALSE(info->streams());
+  EXPECT_TRUE(info->streams());
   EXPECT_EQ(info->arena_address(), "");
 }
 

@@ -159,7 +159,7 @@ TEST_F(MetricsTest, EveryMethodIsCounted) {
   while (page.Sum("lossd_rpc_completed_total") < 6) page = Settled();
   EXPECT_EQ(page[Rpcs("GetServerInfo", "OK")], 1);
   EXPECT_EQ(page[Rpcs("ListLosses", "OK")], 2);
-  EXPECT_EQ(page[Rpcs("ComputeStream", "UNIMPLEMENTED")], 1);
+  EXPECT_EQ(page[Rpcs("ComputeStream", "INVALID_ARGUMENT")], 1);
   EXPECT_EQ(page[Rpcs("other", "UNIMPLEMENTED")], 2);
   EXPECT_EQ(page.Sum("lossd_rpc_completed_total"), 6);
   EXPECT_GT(page[Of("lossd_rpc_sent_bytes_total", "method", "ListLosses")],

@@ -184,7 +184,7 @@ class PythonClientTest(unittest.TestCase):
                           grpc.StatusCode.UNIMPLEMENTED, "Backward")
         self.assert_fails(
             lambda: list(self.stub.ComputeStream(iter([]), timeout=DEADLINE)),
-            grpc.StatusCode.UNIMPLEMENTED, "use Compute")
+            grpc.StatusCode.INVALID_ARGUMENT, "header")
 
     def test_deadline_ends_the_computation(self):
         with self.assertRaises(grpc.RpcError) as context:

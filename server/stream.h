@@ -1,0 +1,133 @@
+// Computes one loss whose tensors come and go in chunks.
+
+#ifndef LOSSD_SERVER_STREAM_H_
+#define LOSSD_SERVER_STREAM_H_
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/stream.h"
+#include "server/buffer_pool.h"
+#include "server/item_codec.h"
+#include "server/metrics.h"
+#include "server/stream_tensor.h"
+
+namespace lossd {
+
+// Largest payload of a chunk that is accepted, and of one that is sent.
+inline constexpr size_t kMaxChunkBytes = size_t{4} << 20;
+inline constexpr size_t kSentChunkBytes = size_t{1} << 20;
+
+// What may have come and wait for other tensors, beside what one block reads;
+// and what that may be.
+inline constexpr size_t kMaxLeadBytes = size_t{8} << 20;
+inline constexpr size_t kMaxBlockBytes = size_t{16} << 20;
+
+// One call of ComputeStream, without the socket: takes messages, has steps of
+// units when blocks can be computed, and gives messages. After an error, which
+// is the status of the call, only Count is called. RunUnit may be called by
+// several threads at a time, everything else by one. Nothing throws.
+//
+//   fine = stream.Accept(message);
+//   while (fine.ok() && stream.HasWork()) {
+//     fine = stream.BeginStep();
+//     for (i < stream.units()) stream.RunUnit(i);
+//     fine = stream.FinishStep();
+//   }
+//   send(stream.TakeOutput());
+class Stream {
+ public:
+  // Both must outlive this, the pool also what was taken.
+  Stream(Metrics& metrics, BufferPool& pool) : metrics_(metrics), pool_(pool) {}
+
+  // The next message; not while there is work. INVALID_ARGUMENT,
+  // RESOURCE_EXHAUSTED for chunks that are too large or wait for a tensor that
+  // is too far behind, FAILED_PRECONDITION for another numerics_version,
+  // UNIMPLEMENTED.
+  absl::Status Accept(const grpc::ByteBuffer& body);
+
+  // The end of the messages, when there is no work: the last output is the
+  // result. INVALID_ARGUMENT if something is missing or refused.
+  absl::Status End();
+
+  // Whether blocks can be computed.
+  bool HasWork() const;
+  absl::Status BeginStep();
+  size_t units() const { return computation_->units(); }
+  // What a unit reads and writes, roughly.
+  size_t unit_bytes() const { return unit_bytes_; }
+  void RunUnit(size_t unit);
+  // INVALID_ARGUMENT for an element that is refused.
+  absl::Status FinishStep();
+
+  // The outputs since the last time, in order.
+  std::deque<grpc::ByteBuffer> TakeOutput() {
+    return std::exchange(output_, {});
+  }
+
+  // Counts the loss, which ended with this code.
+  void Count(absl::StatusCode code);
+
+ private:
+  struct Input {
+    StreamTensor tensor;
+    // Elements for each row.
+    size_t per_row = 0;
+    // The first phase reads it, too.
+    bool weighed = false;
+  };
+  // Memory of an output of the step.
+  struct Output {
+    std::string name;
+    Buffer buffer;
+    size_t first = 0;
+    size_t element_bytes = 0;
+  };
+
+  absl::Status AcceptHeader(std::unique_ptr<StreamMessage> message);
+  absl::Status AcceptChunk(std::unique_ptr<StreamMessage> message);
+  absl::Status AddInputs();
+  absl::Status UnknownTensor(const std::string& name);
+  absl::Status CheckLead() const;
+  absl::Status WriteResult();
+
+  size_t BlocksReceived(const Input& input) const;
+  size_t BlocksReceived() const;
+  size_t WeighBlocksReceived() const;
+  // Whether all rows can be weighed before the first block runs.
+  bool WeighsFirst() const;
+  // Where the next step of blocks ends.
+  size_t StepEnd() const;
+  std::span<std::byte> Allocate(std::string name, size_t first, size_t end,
+                                size_t element_bytes);
+  void Send(Output output);
+  void ReleaseInputs();
+
+  Metrics& metrics_;
+  BufferPool& pool_;
+  std::unique_ptr<StreamMessage> header_;
+  DecodedItem item_;
+  std::optional<StreamComputation> computation_;
+  std::deque<Input> inputs_;
+  // What a block reads of the inputs that come in chunks, at most.
+  size_t block_bytes_ = 0;
+  size_t unit_bytes_ = 0;
+  std::vector<Output> outputs_;
+  std::deque<grpc::ByteBuffer> output_;
+  std::mutex mutex_;
+  // Of the units of the step.
+  absl::Status unit_status_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_STREAM_H_

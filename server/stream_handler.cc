@@ -1,0 +1,263 @@
+#include "server/stream_handler.h"
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "server/call.h"
+#include "server/job.h"
+#include "server/reactor.h"
+#include "server/status_adapter.h"
+#include "server/stream.h"
+
+namespace lossd {
+namespace {
+
+// One call. Whoever makes it busy, a reaction of gRPC or the scheduler, works
+// on the stream until there is nothing to do; others only leave what happened.
+class StreamReactor final : public RawReactor {
+ public:
+  StreamReactor(const ComputeContext& context,
+                const grpc::CallbackServerContext& call)
+      : context_(context),
+        call_(call),
+        rpc_(context.metrics, Metrics::Method::kComputeStream),
+        stream_(context.metrics, context.pool) {
+    if (context_.scheduler.Full()) {
+      EndWith(TooManyJobs());
+      return;
+    }
+    const std::lock_guard lock(mutex_);
+    ReadIfRoom();
+  }
+
+ private:
+  // The steps that can be run now.
+  class StepsJob final : public Job {
+   public:
+    StepsJob(StreamReactor& reactor, std::string caller)
+        : reactor_(reactor), caller_(std::move(caller)) {}
+    const std::string& caller() const override { return caller_; }
+    size_t units() const override { return reactor_.stream_.units(); }
+    size_t unit_bytes() const override { return reactor_.stream_.unit_bytes(); }
+    void RunUnit(size_t unit) override { reactor_.stream_.RunUnit(unit); }
+    bool NextStep() override { return reactor_.NextStep(&status_); }
+    bool Unwanted() override {
+      status_ = reactor_.Interrupted();
+      return !status_.ok();
+    }
+    void Answer() override { reactor_.Continue(status_); }
+
+   private:
+    StreamReactor& reactor_;
+    const std::string caller_;
+    absl::Status status_;
+  };
+
+  absl::Status Interrupted() const {
+    return Interruption(call_, cancelled_, context_.abandon);
+  }
+
+  void ReadDone(bool ok) override {
+    {
+      const std::lock_guard lock(mutex_);
+      reading_ = false;
+      if (ok) {
+        rpc_.Received(incoming_.Length());
+        received_ = std::exchange(incoming_, {});
+      } else {
+        end_received_ = true;
+      }
+      if (std::exchange(busy_, true)) return;
+    }
+    Work();
+  }
+
+  void WriteDone(bool ok) override {
+    std::unique_lock lock(mutex_);
+    writing_ = false;
+    pending_bytes_ -= output_.front().Length();
+    output_.pop_front();
+    // Nobody reads any more.
+    if (!ok) DropOutputBehind(0);
+    WriteNext();
+    if (ending_) return EndIfWritten(std::move(lock));
+    if (std::exchange(busy_, true)) return;
+    lock.unlock();
+    Work();
+  }
+
+  void Cancelled() override { cancelled_ = true; }
+
+  void Done() override {
+    const absl::StatusCode code = CodeReceived(call_, rpc_.code());
+    rpc_.Finish(code);
+    stream_.Count(code);
+    delete this;
+  }
+
+  void Continue(const absl::Status& status) {
+    if (status.ok()) return Work();
+    EndWith(status);
+  }
+
+  // Computes what can be computed and takes what has come, until a reaction is
+  // to be waited for.
+  void Work() {
+    absl::Status status = Interrupted();
+    while (status.ok()) {
+      if (stream_.HasWork()) {
+        if (!HasRoomOrWait()) return;
+        status = stream_.BeginStep();
+        if (status.ok() && RunSteps(&status)) return;
+      } else {
+        std::optional<grpc::ByteBuffer> message;
+        bool end = false;
+        if (!TakeMessageOrWait(&message, &end)) return;
+        status = end ? stream_.End() : stream_.Accept(*message);
+        if (end && status.ok()) break;
+      }
+    }
+    EndWith(status);
+  }
+
+  // Runs a step that has begun, and those that follow; true if the scheduler
+  // does, which continues.
+  bool RunSteps(absl::Status* status) {
+    auto job = std::make_unique<StepsJob>(*this, call_.peer());
+    if (job->units() * job->unit_bytes() > kSmallWork) {
+      if (context_.scheduler.Submit(std::move(job))) return true;
+      *status = TooManyJobs();
+      return false;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    do {
+      for (size_t i = 0; i < job->units(); ++i) job->RunUnit(i);
+    } while (NextStep(status));
+    const std::chrono::duration<double> seconds =
+        std::chrono::steady_clock::now() - start;
+    context_.metrics.AddBusySeconds(seconds.count());
+    return false;
+  }
+
+  // Ends a step and begins the next, if there is one and room for its outputs.
+  bool NextStep(absl::Status* status) {
+    *status = stream_.FinishStep();
+    if (!status->ok()) return false;
+    {
+      const std::lock_guard lock(mutex_);
+      TakeOutput();
+      if (!HasRoom()) return false;
+    }
+    if (!stream_.HasWork()) return false;
+    *status = stream_.BeginStep();
+    return status->ok();
+  }
+
+  bool HasRoomOrWait() {
+    const std::lock_guard lock(mutex_);
+    busy_ = HasRoom();
+    return busy_;
+  }
+
+  bool TakeMessageOrWait(std::optional<grpc::ByteBuffer>* message, bool* end) {
+    const std::lock_guard lock(mutex_);
+    *message = std::exchange(received_, std::nullopt);
+    *end = !message->has_value() && end_received_;
+    busy_ = message->has_value() || *end;
+    // What comes meanwhile waits as long as this one is worked on.
+    ReadIfRoom();
+    return busy_;
+  }
+
+  // Ends the work, whose thread stays busy for ever.
+  void EndWith(const absl::Status& status) {
+    std::unique_lock lock(mutex_);
+    rpc_.Finish(status.code());
+    if (status.ok()) {
+      TakeOutput();
+    } else {
+      DropOutputBehind(writing_ ? 1 : 0);
+    }
+    ending_ = status;
+    EndIfWritten(std::move(lock));
+  }
+
+  // Those below under the lock.
+
+  bool HasRoom() const { return pending_bytes_ <= kMaxPendingBytes; }
+
+  void ReadIfRoom() {
+    if (reading_ || received_ || end_received_ || !HasRoom()) return;
+    reading_ = true;
+    Read(&incoming_);
+  }
+
+  void TakeOutput() {
+    for (grpc::ByteBuffer& message : stream_.TakeOutput()) {
+      pending_bytes_ += message.Length();
+      output_.push_back(std::move(message));
+    }
+    WriteNext();
+  }
+
+  void WriteNext() {
+    if (writing_ || output_.empty()) return;
+    writing_ = true;
+    rpc_.Sent(output_.front().Length());
+    Write(&output_.front());
+  }
+
+  void DropOutputBehind(size_t kept) {
+    while (output_.size() > kept) {
+      pending_bytes_ -= output_.back().Length();
+      output_.pop_back();
+    }
+  }
+
+  // The last thing that is done: nothing of this is touched after it.
+  void EndIfWritten(std::unique_lock<std::mutex> lock) {
+    // gRPC takes no status while it writes.
+    if (writing_) return;
+    const grpc::Status status = ToGrpcStatus(*ending_);
+    lock.unlock();
+    End(status);
+  }
+
+  const ComputeContext& context_;
+  const grpc::CallbackServerContext& call_;
+  std::atomic<bool> cancelled_ = false;
+
+  std::mutex mutex_;
+  Metrics::Rpc rpc_;
+  // Somebody works on the stream.
+  bool busy_ = false;
+  bool reading_ = false;
+  grpc::ByteBuffer incoming_;
+  std::optional<grpc::ByteBuffer> received_;
+  bool end_received_ = false;
+  bool writing_ = false;
+  // The first one is being written.
+  std::deque<grpc::ByteBuffer> output_;
+  size_t pending_bytes_ = 0;
+  // What the call ends with when all is written.
+  std::optional<absl::Status> ending_;
+
+  // Of whoever is busy.
+  Stream stream_;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* NewStreamReactor(
+    const ComputeContext& context, const grpc::CallbackServerContext& call) {
+  return new StreamReactor(context, call);
+}
+
+}  // namespace lossd

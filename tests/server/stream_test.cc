@@ -1,0 +1,350 @@
+// Streams as messages, without a socket.
+
+#include "server/stream.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/core/numerics.h"
+#include "lib/core/status_macros.h"
+#include "tests/integration/messages.h"
+#include "tests/integration/stream_calls.h"
+#include "tests/proto/wire/differential.h"
+#include "tests/support/loss_cases.h"
+#include "tests/support/problem.h"
+#include "tests/support/status_matchers.h"
+
+namespace lossd::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// A stream that computes whatever it can after each message.
+class Driver {
+ public:
+  absl::Status Send(const v1::ComputeStreamRequest& message) {
+    LOSSD_RETURN_IF_ERROR(
+        stream_.Accept(wire::Cut(message.SerializeAsString(), 7)));
+    while (stream_.HasWork()) {
+      LOSSD_RETURN_IF_ERROR(stream_.BeginStep());
+      // Backwards: any order is right.
+      for (size_t i = stream_.units(); i > 0; --i) stream_.RunUnit(i - 1);
+      LOSSD_RETURN_IF_ERROR(stream_.FinishStep());
+    }
+    Take();
+    return absl::OkStatus();
+  }
+
+  absl::Status Send(const std::vector<v1::ComputeStreamRequest>& messages) {
+    for (const auto& message : messages) LOSSD_RETURN_IF_ERROR(Send(message));
+    return absl::OkStatus();
+  }
+
+  absl::Status End() {
+    LOSSD_RETURN_IF_ERROR(stream_.End());
+    Take();
+    return absl::OkStatus();
+  }
+
+  // All of it.
+  absl::StatusOr<StreamReply> Run(
+      const std::vector<v1::ComputeStreamRequest>& messages) {
+    LOSSD_RETURN_IF_ERROR(Send(messages));
+    LOSSD_RETURN_IF_ERROR(End());
+    return Joined(replies_, messages[0].header().item());
+  }
+
+  const std::vector<v1::ComputeStreamResponse>& replies() const {
+    return replies_;
+  }
+
+ private:
+  void Take() {
+    for (const grpc::ByteBuffer& message : stream_.TakeOutput()) {
+      EXPECT_TRUE(replies_.emplace_back().ParseFromString(wire::Join(message)));
+    }
+  }
+
+  Metrics metrics_{1};
+  // Nothing waits, so that the address sanitizer sees every late use.
+  BufferPool pool_{0};
+  Stream stream_{metrics_, pool_};
+  std::vector<v1::ComputeStreamResponse> replies_;
+};
+
+class StreamCaseTest : public testing::TestWithParam<LossCase> {
+ protected:
+  static std::vector<std::vector<int64_t>> Shapes() {
+    if (IsRowwise(GetParam())) return {{300, 37}, {2, 5001}};
+    return {{9000}, {300, 37}, {3, 5001}};
+  }
+};
+
+void ExpectUnaryBits(const Problem& problem, const Form& form, Order order,
+                     size_t most) {
+  const absl::StatusOr<Answer> unary = Solve(problem, form);
+  const absl::StatusOr<StreamReply> reply =
+      Driver().Run(Messages(TakeApart(ItemOf(problem, form)), order, most, 3));
+  if (!unary.ok()) {
+    EXPECT_EQ(reply.status().code(), unary.status().code()) << reply.status();
+    return;
+  }
+  ASSERT_THAT(reply, IsOk());
+  if (!reply->gradient_scale) {
+    EXPECT_TRUE(SameAnswers(AnswerOf(reply->result), unary));
+    return;
+  }
+  EXPECT_EQ(order, Order::kTogether);
+  EXPECT_EQ(*reply->gradient_scale,
+            unary->result.normalizer == 0 ? 0 : 1 / unary->result.normalizer);
+  // The rest is the same, and the gradient that of the sum.
+  Problem sum = problem;
+  sum.spec.reduction = Reduction::kSum;
+  absl::StatusOr<Answer> unscaled = Solve(sum, form);
+  ASSERT_THAT(unscaled, IsOk());
+  absl::StatusOr<Answer> answer = AnswerOf(reply->result);
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(answer->gradient, unscaled->gradient);
+  EXPECT_EQ(answer->extra_gradients, unscaled->extra_gradients);
+  answer->gradient = unary->gradient;
+  answer->extra_gradients = unary->extra_gradients;
+  EXPECT_TRUE(SameAnswers(answer, unary));
+}
+
+bool CouplesAllRows(const Problem& problem) {
+  return problem.traits().layout == RowLayout::kWhole;
+}
+
+TEST_P(StreamCaseTest, HasTheBitsOfTheUnaryCall) {
+  for (const std::vector<int64_t>& shape : Shapes()) {
+    for (const Problem& problem :
+         Variants(Sample(GetParam(), shape, Dtype::kFloat32))) {
+      if (CouplesAllRows(problem)) return;
+      SCOPED_TRACE(testing::PrintToString(shape));
+      const Form form{.dtype = Dtype::kFloat32};
+      ExpectUnaryBits(problem, form, Order::kSidesFirst, 5000);
+      ExpectUnaryBits(problem, form, Order::kTogether, 20000);
+    }
+  }
+}
+
+TEST_P(StreamCaseTest, AnyDtypeAndDiagnostics) {
+  for (const Dtype dtype : {Dtype::kFloat64, Dtype::kBfloat16}) {
+    Problem problem = Sample(GetParam(), Shapes().back(), dtype);
+    AddMask(problem, 3);
+    if (CouplesAllRows(problem)) return;
+    ExpectUnaryBits(problem,
+                    {.dtype = dtype,
+                     .gradient_dtype = Dtype::kFloat32,
+                     .diagnostics = true},
+                    Order::kSidesFirst, 700);
+  }
+}
+
+TEST_P(StreamCaseTest, NamesTheElementInTheWholeTensor) {
+  const std::vector<int64_t> shape = {300, 37};
+  Problem problem = Sample(GetParam(), shape, Dtype::kFloat64);
+  if (CouplesAllRows(problem)) return;
+  // In every row from there on, for some are ignored.
+  for (size_t i = 9871; i < problem.predictions.size(); i += 37) {
+    problem.predictions[i] = std::numeric_limits<double>::quiet_NaN();
+  }
+  const absl::StatusOr<Answer> unary = Solve(problem);
+  ASSERT_FALSE(unary.ok());
+  EXPECT_EQ(
+      Driver()
+          .Run(Messages(TakeApart(ItemOf(problem)), Order::kTogether, 999))
+          .status()
+          .message(),
+      unary.status().message());
+}
+
+TEST_P(StreamCaseTest, RowsThatAreCoupledAreRefused) {
+  const Problem problem = Sample(GetParam(), {20, 3}, Dtype::kFloat64);
+  const absl::Status status = Driver().Send(TakeApart(ItemOf(problem)).header);
+  if (CouplesAllRows(problem)) {
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                                 HasSubstr(".scope: got BATCH")));
+  } else {
+    EXPECT_THAT(status, IsOk());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Losses, StreamCaseTest, testing::ValuesIn(LossCases()),
+                         CaseName);
+
+// mse of a vector of floats, all 0.
+v1::ComputeStreamRequest Header(int64_t elements) {
+  v1::ComputeStreamRequest message;
+  v1::LossItem& item = *message.mutable_header()->mutable_item();
+  item.mutable_loss()->mutable_mean_squared_error();
+  item.mutable_outputs()->set_gradient(true);
+  item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT32);
+  item.mutable_predictions()->add_shape(elements);
+  *item.mutable_targets() = item.predictions();
+  return message;
+}
+
+v1::ComputeStreamRequest Zeros(const std::string& tensor, int64_t first,
+                               size_t elements) {
+  return ChunkOf(tensor, first, std::string(elements * sizeof(float), '\0'));
+}
+
+TEST(StreamTest, NoMessage) {
+  EXPECT_THAT(Driver().End(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       HasSubstr("header")));
+}
+
+TEST(StreamTest, OneHeaderFirst) {
+  EXPECT_THAT(Driver().Send({Zeros("targets", 0, 1)}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("part: got a chunk")));
+  EXPECT_THAT(Driver().Send({Header(3), Header(3)}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("part: got a second header")));
+  EXPECT_THAT(Driver().Send(v1::ComputeStreamRequest()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("part: got nothing")));
+}
+
+TEST(StreamTest, AnotherNumericsVersion) {
+  v1::ComputeStreamRequest header = Header(3);
+  header.mutable_header()->set_numerics_version("other");
+  EXPECT_THAT(Driver().Send(header),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("numerics_version: got other")));
+  header.mutable_header()->set_numerics_version(std::string(NumericsVersion()));
+  EXPECT_THAT(Driver().Send(header), IsOk());
+}
+
+TEST(StreamTest, ChunksThatAreNotTheNext) {
+  const struct {
+    v1::ComputeStreamRequest chunk;
+    const char* text;
+  } bad[] = {
+      {Zeros("targets", 3, 2),
+       "chunk.first_element: got element 3 of targets, allowed: element 2"},
+      {Zeros("targets", 1, 2), "chunk.first_element: got element 1"},
+      {Zeros("targets", -1, 2), "chunk.first_element: got element -1"},
+      {Zeros("targets", 2, 9),
+       "chunk.data: got 9 elements of targets, allowed: at most the 8"},
+      {ChunkOf("targets", 2, "12345"),
+       "chunk.data: got 5 bytes of targets, allowed: a multiple of the 4"},
+      {Zeros("weights", 0, 2),
+       "chunk.tensor: got weights, allowed: the tensors without storage in the "
+       "header: predictions, targets"},
+      {Zeros("", 0, 2), "chunk.tensor: got no name"},
+  };
+  for (const auto& [chunk, text] : bad) {
+    EXPECT_THAT(Driver().Send({Header(10), Zeros("targets", 0, 2), chunk}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text)));
+  }
+}
+
+TEST(StreamTest, ATensorGivenTwice) {
+  v1::ComputeStreamRequest header = Header(3);
+  header.mutable_header()->mutable_item()->mutable_targets()->set_data(
+      std::string(12, '\0'));
+  EXPECT_THAT(Driver().Send({header, Zeros("targets", 0, 3)}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("chunk.tensor: got targets"),
+                             HasSubstr("header has whole"))));
+}
+
+TEST(StreamTest, SmallTensorsMustBeInTheHeader) {
+  v1::ComputeStreamRequest header = Header(3);
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  item.mutable_upstream_gradient()->set_dtype(v1::DTYPE_FLOAT32);
+  EXPECT_THAT(Driver().Send(header),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("upstream_gradient: got no elements yet")));
+}
+
+TEST(StreamTest, SomethingIsMissingAtTheEnd) {
+  Driver driver;
+  EXPECT_THAT(driver.Send({Header(5000), Zeros("predictions", 0, 5000),
+                           Zeros("targets", 0, 4999)}),
+              IsOk());
+  EXPECT_THAT(driver.End(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("targets: got 4999 elements before the end of "
+                                 "the stream, allowed: 5000 elements")));
+}
+
+TEST(StreamTest, GradientsComeWhenTheyAreKnown) {
+  Driver driver;
+  EXPECT_THAT(driver.Send({Header(10000), Zeros("predictions", 0, 10000),
+                           Zeros("targets", 0, 4095)}),
+              IsOk());
+  EXPECT_TRUE(driver.replies().empty());
+  EXPECT_THAT(driver.Send(Zeros("targets", 4095, 1)), IsOk());
+  ASSERT_EQ(driver.replies().size(), 1);
+  EXPECT_EQ(driver.replies()[0].chunk().data().size(), 4 * 4096);
+  EXPECT_THAT(driver.Send(Zeros("targets", 4096, 5904)), IsOk());
+  EXPECT_EQ(driver.replies().size(), 2);
+  EXPECT_THAT(driver.End(), IsOk());
+  EXPECT_TRUE(driver.replies().back().has_result());
+  EXPECT_EQ(driver.replies().back().numerics_version(), NumericsVersion());
+}
+
+TEST(StreamTest, AnEmptyTensor) {
+  const auto reply = Driver().Run({Header(0)});
+  ASSERT_THAT(reply, IsOk());
+  EXPECT_EQ(reply->result.loss(), 0);
+}
+
+// As much as may wait, and one chunk more.
+TEST(StreamTest, ATensorThatIsBehind) {
+  Driver driver;
+  constexpr size_t kElements = size_t{1} << 20;
+  EXPECT_THAT(
+      driver.Send({Header(int64_t{1} << 40), Zeros("predictions", 0, kElements),
+                   Zeros("predictions", kElements, kElements),
+                   Zeros("targets", 0, 4095)}),
+      IsOk());
+  EXPECT_THAT(driver.Send(Zeros("predictions", 2 * kElements, kElements)),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("wait for more of targets, of which "
+                                       "4095 elements came"),
+                             HasSubstr("allowed: 8421376 bytes"))));
+}
+
+TEST(StreamTest, AChunkThatIsTooLarge) {
+  constexpr size_t kElements = (size_t{1} << 20) + 1;
+  EXPECT_THAT(Driver().Send({Header(int64_t{1} << 40),
+                             Zeros("predictions", 0, kElements)}),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("4194308 bytes of predictions"),
+                             HasSubstr("at most 4194304"))));
+}
+
+TEST(StreamTest, RowsThatAreTooLong) {
+  v1::ComputeStreamRequest header;
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  item.mutable_loss()
+      ->mutable_sparse_categorical_cross_entropy()
+      ->set_prediction_kind(v1::PREDICTION_KIND_LOGITS);
+  item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT32);
+  item.mutable_predictions()->add_shape(2);
+  item.mutable_predictions()->add_shape(int64_t{5} << 20);
+  item.mutable_targets()->set_dtype(v1::DTYPE_INT64);
+  item.mutable_targets()->add_shape(2);
+  EXPECT_THAT(
+      Driver().Send(header),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("predictions.shape"), HasSubstr("16777216"))));
+}
+
+// Nothing is allocated for what has not come.
+TEST(StreamTest, AShapeAloneTakesNoMemory) {
+  EXPECT_THAT(Driver().Send({Header(int64_t{1} << 60)}), IsOk());
+}
+
+}  // namespace
+}  // namespace lossd::test
