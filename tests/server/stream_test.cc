@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -343,7 +345,86 @@ TEST(StreamTest, RowsThatAreTooLong) {
 
 // Nothing is allocated for what has not come.
 TEST(StreamTest, AShapeAloneTakesNoMemory) {
-  EXPECT_THAT(Driver().Send({Header(int64_t{1} << 60)}), IsOk());
+  Driver driver;
+  EXPECT_THAT(
+      driver.Send({Header(int64_t{1} << 60), Zeros("predictions", 0, 4096),
+                   Zeros("targets", 0, 4096)}),
+      IsOk());
+  EXPECT_EQ(driver.replies().size(), 1);
+}
+
+// Losses 1, 1 and 4, of which the last is masked.
+v1::ComputeStreamRequest MaskedHeader() {
+  v1::ComputeStreamRequest header = Header(3);
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  *item.mutable_targets() =
+      TensorOf(v1::DTYPE_FLOAT32, std::vector<float>{1, -1, 2}, {3});
+  item.mutable_mask()->set_dtype(v1::DTYPE_BOOL);
+  item.mutable_mask()->add_shape(3);
+  return header;
+}
+
+std::vector<float> GradientOf(const StreamReply& reply) {
+  const std::string& data = reply.result.gradient().data();
+  std::vector<float> gradient(data.size() / sizeof(float));
+  std::memcpy(gradient.data(), data.data(), data.size());
+  return gradient;
+}
+
+// The last chunk completes the mask and the first block.
+TEST(StreamTest, TheNormalizerIsKnownWhenTheMaskIs) {
+  const auto reply = Driver().Run({MaskedHeader(), Zeros("predictions", 0, 3),
+                                   ChunkOf("mask", 0, {1, 1, 0})});
+  ASSERT_THAT(reply, IsOk());
+  EXPECT_EQ(reply->gradient_scale, std::nullopt);
+  EXPECT_THAT(GradientOf(*reply), testing::ElementsAre(-1, 1, 0));
+}
+
+// Two blocks, of which the first can be computed before the mask is complete.
+TEST(StreamTest, TheScaleComesLast) {
+  v1::ComputeStreamRequest header = Header(5000);
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  *item.mutable_targets() =
+      TensorOf(v1::DTYPE_FLOAT32, std::vector<float>(5000, -0.5F), {5000});
+  item.mutable_mask()->set_dtype(v1::DTYPE_BOOL);
+  item.mutable_mask()->add_shape(5000);
+  const std::vector<v1::ComputeStreamRequest> chunks = {
+      header, ChunkOf("mask", 0, std::string(4096, 1)),
+      Zeros("predictions", 0, 4096), ChunkOf("mask", 4096, std::string(904, 0)),
+      Zeros("predictions", 4096, 904)};
+  const auto reply = Driver().Run(chunks);
+  ASSERT_THAT(reply, IsOk());
+  EXPECT_EQ(reply->gradient_scale, 1.0 / 4096);
+  EXPECT_EQ(GradientOf(*reply)[0], 1);
+  EXPECT_EQ(reply->result.loss(), 0.25);
+  EXPECT_EQ(reply->result.normalizer(), 4096);
+
+  // It is not needed when the caller knows the divisor.
+  std::vector<v1::ComputeStreamRequest> normalized = chunks;
+  normalized[0].mutable_header()->mutable_item()->set_normalizer(2);
+  const auto known = Driver().Run(normalized);
+  ASSERT_THAT(known, IsOk());
+  EXPECT_EQ(known->gradient_scale, std::nullopt);
+  EXPECT_EQ(GradientOf(*known)[0], 0.5);
+}
+
+// What has gone through leaves nothing behind, whatever became of it.
+TEST(StreamTest, BuffersGoBack) {
+  Metrics metrics(1);
+  BufferPool pool(0);
+  {
+    Stream stream(metrics, pool);
+    for (const auto& message :
+         {Header(8192), Zeros("predictions", 0, 8000), Zeros("targets", 0, 10),
+          Zeros("targets", 10, 4100)}) {
+      ASSERT_THAT(stream.Accept(wire::Cut(message.SerializeAsString(), 7)),
+                  IsOk());
+    }
+    ASSERT_TRUE(stream.HasWork());
+    ASSERT_THAT(stream.BeginStep(), IsOk());
+    EXPECT_GT(pool.figures().used, 0);
+  }
+  EXPECT_EQ(pool.figures().used, 0);
 }
 
 }  // namespace
