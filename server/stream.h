@@ -49,6 +49,8 @@ class Stream {
   // Both must outlive this, the pool also what was taken.
   Stream(Metrics& metrics, BufferPool& pool) : metrics_(metrics), pool_(pool) {}
 
+  bool has_header() const { return header_ != nullptr; }
+
   // The next message; not while there is work. INVALID_ARGUMENT,
   // RESOURCE_EXHAUSTED for chunks that are too large or wait for a tensor that
   // is too far behind, FAILED_PRECONDITION for another numerics_version,

@@ -1,5 +1,6 @@
 #include "server/stream_handler.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -10,7 +11,11 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "server/admission.h"
 #include "server/call.h"
+#include "server/error_details.h"
 #include "server/job.h"
 #include "server/reactor.h"
 #include "server/status_adapter.h"
@@ -24,17 +29,23 @@ namespace {
 class StreamReactor final : public RawReactor {
  public:
   StreamReactor(const ComputeContext& context,
-                const grpc::CallbackServerContext& call)
+                grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
+        admission_(context.budget),
         rpc_(context.metrics, Metrics::Method::kComputeStream),
         stream_(context.metrics, context.pool) {
     if (context_.scheduler.Full()) {
       EndWith(TooManyJobs());
       return;
     }
-    const std::lock_guard lock(mutex_);
-    ReadIfRoom();
+    admission_.Start(std::min(kStreamBytes, context.budget.figures().budget),
+                     [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
+                       if (!memory.ok()) return EndWith(memory.status());
+                       reserved_ = *std::move(memory);
+                       const std::lock_guard lock(mutex_);
+                       ReadIfRoom();
+                     });
   }
 
  private:
@@ -93,7 +104,10 @@ class StreamReactor final : public RawReactor {
     Work();
   }
 
-  void Cancelled() override { cancelled_ = true; }
+  void Cancelled() override {
+    cancelled_ = true;
+    admission_.Cancel();
+  }
 
   void Done() override {
     const absl::StatusCode code = CodeReceived(call_, rpc_.code());
@@ -120,11 +134,26 @@ class StreamReactor final : public RawReactor {
         std::optional<grpc::ByteBuffer> message;
         bool end = false;
         if (!TakeMessageOrWait(&message, &end)) return;
-        status = end ? stream_.End() : stream_.Accept(*message);
+        status = end ? stream_.End() : Accept(*message);
         if (end && status.ok()) break;
       }
     }
     EndWith(status);
+  }
+
+  absl::Status Accept(const grpc::ByteBuffer& message) {
+    if (!stream_.has_header() && message.Length() > kMaxChunkBytes) {
+      auto more =
+          context_.budget.TryReserve(static_cast<int64_t>(message.Length()));
+      if (!more) {
+        return TryAgain(
+            absl::StrCat("there is no memory now for the header's ",
+                         message.Length(), " bytes, try again later"),
+            kNoMemoryDelay);
+      }
+      header_reserved_ = *std::move(more);
+    }
+    return stream_.Accept(message);
   }
 
   // Runs a step that has begun, and those that follow; true if the scheduler
@@ -180,6 +209,7 @@ class StreamReactor final : public RawReactor {
   void EndWith(const absl::Status& status) {
     std::unique_lock lock(mutex_);
     rpc_.Finish(status.code());
+    TellWhenToRetry(status, call_);
     if (status.ok()) {
       TakeOutput();
     } else {
@@ -231,8 +261,12 @@ class StreamReactor final : public RawReactor {
   }
 
   const ComputeContext& context_;
-  const grpc::CallbackServerContext& call_;
+  grpc::CallbackServerContext& call_;
   std::atomic<bool> cancelled_ = false;
+  Admission admission_;
+  // Go after the stream.
+  MemoryBudget::Reservation reserved_;
+  MemoryBudget::Reservation header_reserved_;
 
   std::mutex mutex_;
   Metrics::Rpc rpc_;
@@ -256,7 +290,7 @@ class StreamReactor final : public RawReactor {
 }  // namespace
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* NewStreamReactor(
-    const ComputeContext& context, const grpc::CallbackServerContext& call) {
+    const ComputeContext& context, grpc::CallbackServerContext& call) {
   return new StreamReactor(context, call);
 }
 

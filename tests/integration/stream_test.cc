@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "lib/compute.h"
 #include "lossd/v1/status.pb.h"
+#include "server/stream_handler.h"
 #include "tests/integration/messages.h"
 #include "tests/integration/running_server.h"
 #include "tests/integration/stream_calls.h"
@@ -266,6 +267,28 @@ TEST_F(StreamTest, AClientThatDoesNotRead) {
   EXPECT_GT(Sample(received), 8e6);
   EXPECT_LT(Sample(received), 100e6);
   EXPECT_LT(Sample(sent), 100e6);
+}
+
+// Memory for one stream at a time.
+TEST(StreamMemoryTest, AStreamWithoutMemoryIsRefused) {
+  const RunningServer server(
+      ServerOptions{.threads = 1, .memory_budget = kStreamBytes});
+  {
+    Call call(server);
+    ASSERT_TRUE(call.Write(Header(4096)));
+    ASSERT_TRUE(call.Write(ChunkOf("targets", 0, std::string(16384, '\0'))));
+    ASSERT_TRUE(
+        call.Write(ChunkOf("predictions", 0, std::string(16384, '\0'))));
+    ASSERT_TRUE(call.Read().has_value());
+    const Outcome refused = Exchange(server, {Header(0)});
+    EXPECT_EQ(refused.status.error_code(), grpc::UNAVAILABLE);
+    EXPECT_THAT(refused.status.error_message(), HasSubstr("memory"));
+    call.WritesDone();
+    EXPECT_TRUE(call.Read()->has_result());
+    EXPECT_TRUE(call.Finish().ok());
+  }
+  // The memory comes back a moment after the client knows.
+  while (!Exchange(server, {Header(0)}).status.ok()) std::this_thread::yield();
 }
 
 TEST(StreamShutdownTest, DoesNotWaitForIdleStreamsForEver) {
