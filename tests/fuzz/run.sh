@@ -26,13 +26,13 @@ mkdir -p $work/corpus $work/crashes $corpus
 
 export UBSAN_OPTIONS=print_stacktrace=1
 if [[ $1 == merge ]]; then
-  # The fewest files that cover what the old and the new cover, and those with
-  # a "-" in their names: libFuzzer's own are hashes.
+  # The fewest files that cover every branch that the old or the new cover, and
+  # those with a "-" in their names: libFuzzer's own are hashes.
   rm -rf $work/merged
   mkdir $work/merged
   find $corpus -name '*-*' -exec cp -t $work/merged {} +
-  build/fuzz/bin/wire_fuzz -merge=1 -set_cover_merge=1 "${limits[@]}" \
-    $work/merged $corpus $work/corpus
+  build/fuzz/bin/wire_fuzz -merge=1 -set_cover_merge=1 -use_counters=0 \
+    "${limits[@]}" $work/merged $corpus $work/corpus
   rm -rf $corpus
   mv $work/merged $corpus
   echo "$corpus: $(find $corpus -type f | wc -l) files"

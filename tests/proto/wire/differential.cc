@@ -1,5 +1,7 @@
 #include "tests/proto/wire/differential.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 #include <cstring>
 #include <random>
@@ -15,10 +17,10 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 bool HoldsTensorBytes(const FieldDescriptor& field) {
-  static const FieldDescriptor* const kFields[] = {
+  static const FieldDescriptor* const fields[] = {
       v1::Tensor::descriptor()->FindFieldByName("data"),
       v1::StreamChunk::descriptor()->FindFieldByName("data")};
-  return std::ranges::find(kFields, &field) != std::end(kFields);
+  return std::ranges::find(fields, &field) != std::end(fields);
 }
 
 std::string Bytes(const Payload& payload) {
@@ -131,6 +133,8 @@ void ReplaceTensorBytes(
 }
 
 std::string Difference(std::string_view bytes, uint32_t seed) {
+  // Of strings that are no UTF-8.
+  const google::protobuf::LogSilencer silencer;
   for (const std::string& difference :
        {DifferenceAs<v1::ComputeRequest>(bytes, seed),
         DifferenceAs<v1::ComputeResponse>(bytes, seed),
