@@ -38,22 +38,33 @@ void Admission::Start(int64_t bytes, Done done) {
   if (auto reservation = budget_.TryReserve(bytes)) {
     return done(*std::move(reservation));
   }
+  using State = Waiting::State;
   waiting_ = std::make_shared<Waiting>(std::move(done));
   timeout_.Set(std::chrono::system_clock::now() + longest_wait_,
                [waiting = waiting_, bytes, &budget = budget_](bool late) {
-                 if (!late || !waiting->Settle()) return;
-                 budget.Cancel(waiting->ticket);
-                 waiting->done(NoMemory(bytes));
+                 if (late && waiting->Become(State::kSettled)) {
+                   budget.Cancel(waiting->ticket);
+                   waiting->done(NoMemory(bytes));
+                 } else if (waiting->state == State::kMemory) {
+                   waiting->done(std::move(waiting->memory));
+                 }
                });
+  // Memory often comes from a slice that gRPC is just destroying, which is no
+  // place to begin operations: the timer's thread is.
   const auto ticket = budget_.Wait(
-      bytes, [waiting = waiting_](MemoryBudget::Reservation reservation) {
-        if (waiting->Settle()) waiting->done(std::move(reservation));
+      bytes, [waiting = waiting_, this](MemoryBudget::Reservation reservation) {
+        waiting->memory = std::move(reservation);
+        if (waiting->Become(State::kMemory)) {
+          timeout_.Cancel();
+        } else {
+          waiting->memory.Shrink(0);
+        }
       });
   if (ticket.ok()) {
     waiting_->ticket = *ticket;
     // Whoever settled it before could not know the ticket.
-    if (waiting_->settled) budget_.Cancel(*ticket);
-  } else if (waiting_->Settle()) {
+    if (waiting_->state == State::kSettled) budget_.Cancel(*ticket);
+  } else if (waiting_->Become(State::kSettled)) {
     waiting_->done(absl::IsUnavailable(ticket.status())
                        ? NoMemory(bytes)
                        : LimitExceeded("memory_budget",
@@ -62,7 +73,9 @@ void Admission::Start(int64_t bytes, Done done) {
 }
 
 void Admission::Cancel() {
-  if (waiting_ == nullptr || !waiting_->Settle()) return;
+  if (waiting_ == nullptr || !waiting_->Become(Waiting::State::kSettled)) {
+    return;
+  }
   budget_.Cancel(waiting_->ticket);
   waiting_->done(absl::CancelledError("the call was cancelled"));
 }

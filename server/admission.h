@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "proto/wire/announced_bytes.h"
@@ -50,13 +51,21 @@ class Admission {
  private:
   // Shared with the budget and the timer, which may come after the call's end.
   struct Waiting {
+    // kMemory: `memory` is there, and the timer's thread is to deliver it.
+    enum class State : uint8_t { kWaiting, kMemory, kSettled };
+
     explicit Waiting(Done call) : done(std::move(call)) {}
-    // True for the one who is to call `done`.
-    bool Settle() { return !settled.exchange(true); }
+    // True for the first who decides what becomes of it.
+    bool Become(State next) {
+      State expected = State::kWaiting;
+      return state.compare_exchange_strong(expected, next);
+    }
 
     const Done done;
-    std::atomic<bool> settled = false;
+    std::atomic<State> state = State::kWaiting;
     std::atomic<MemoryBudget::Ticket> ticket = 0;
+    // Written by the budget alone.
+    MemoryBudget::Reservation memory;
   };
 
   static constexpr std::chrono::milliseconds kLongestWait{100};

@@ -119,6 +119,7 @@ TEST(AdmissionTest, RoomTimeoutAndCancellationAtOnce) {
       std::thread release([&] { other.reset(); });
       admission.Cancel();
       release.join();
+      // What it was given goes back here.
       outcome.Wait().IgnoreError();
     }
     EXPECT_EQ(outcome.calls(), 1);
