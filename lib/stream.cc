@@ -163,8 +163,7 @@ void StreamComputation::BeginStep(size_t weigh_end, size_t block_end,
   state.block_end = block_end;
   state.weights.MakeRoom(weigh_end);
   state.pass->MakeRoom(block_end);
-  const auto set = [&state](OutputRun& run, std::span<std::byte> data,
-                            size_t first) {
+  const auto set = [](OutputRun& run, std::span<std::byte> data, size_t first) {
     run.data = data;
     run.first = first;
   };

@@ -3,9 +3,9 @@
 #ifndef LOSSD_LIB_CORE_BYTES_H_
 #define LOSSD_LIB_CORE_BYTES_H_
 
-#include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 namespace lossd {
 
@@ -29,10 +29,10 @@ class Bytes {
   Bytes() = default;
 
   // One run. Implicit, since that is what most callers have.
-  template <class Run>
-  requires std::convertible_to<Run, std::span<const std::byte>> Bytes(
-      Run&& run)  // NOLINT(google-explicit-constructor)
-      : Bytes(Whole{run}) {}
+  template <class Run, class = std::enable_if_t<std::is_convertible_v<
+                           const Run&, std::span<const std::byte>>>>
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  Bytes(const Run& run) : Bytes(Whole{run}) {}
 
   // A tensor of `size` bytes in pieces, in order and without gaps between
   // them. They need not be all of it: what is read must be among them. `pieces`
