@@ -37,6 +37,9 @@ class Admission {
   explicit Admission(MemoryBudget& budget,
                      std::chrono::milliseconds longest_wait = kLongestWait)
       : budget_(budget), longest_wait_(longest_wait) {}
+  ~Admission();
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
 
   // Calls `done` once, perhaps before this returns: with `bytes` of the budget,
   // UNAVAILABLE if there are none in time or too many calls wait,
