@@ -36,10 +36,10 @@ struct Batch::Item {
   v1::LossResult* result = nullptr;
 };
 
-Batch::Batch(grpc::ByteBuffer request, const BatchLimits& limits,
+Batch::Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
              Metrics& metrics, BufferPool& pool, ReserveReply reserve_reply,
              std::shared_ptr<const void> until_sent)
-    : body_(std::move(request)),
+    : body_(request),
       limits_(limits),
       metrics_(metrics),
       reserve_reply_(std::move(reserve_reply)),

@@ -46,8 +46,8 @@ class Batch {
 
   // Everything referred to must outlive this; `until_sent` is kept until the
   // reply's tensors are sent.
-  Batch(grpc::ByteBuffer request, const BatchLimits& limits, Metrics& metrics,
-        BufferPool& pool, ReserveReply reserve_reply,
+  Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
+        Metrics& metrics, BufferPool& pool, ReserveReply reserve_reply,
         std::shared_ptr<const void> until_sent);
   ~Batch();
   Batch(const Batch&) = delete;

@@ -31,7 +31,7 @@ StreamTensor::StreamTensor(std::string name, Dtype dtype, size_t elements,
 
 absl::Status StreamTensor::Check(const v1::StreamChunk& chunk,
                                  size_t bytes) const {
-  const auto refuse = [&](const char* field, std::string got,
+  const auto refuse = [&](const char* field, const std::string& got,
                           std::string allowed) {
     return InvalidField({absl::StrCat("chunk.", field), std::nullopt,
                          absl::StrCat(got, " of ", name_), std::move(allowed)});
