@@ -23,7 +23,6 @@
 namespace lossd::test {
 namespace {
 
-using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
 
@@ -173,7 +172,7 @@ TEST_F(StreamTest, ALargeTensor) {
 TEST_F(StreamTest, ARefusedElementEndsTheCall) {
   const float infinity = std::numeric_limits<float>::infinity();
   std::string data(80000, '\0');
-  std::memcpy(&data[4 * 15000], &infinity, sizeof(infinity));
+  std::memcpy(&data[60000], &infinity, sizeof(infinity));
   const Outcome outcome = Exchange(
       server_, {Header(30000), ChunkOf("targets", 0, std::string(120000, '\0')),
                 ChunkOf("predictions", 0, data)});
@@ -199,10 +198,11 @@ TEST_F(StreamTest, WhatIsNoMessage) {
 
 // The answer to a chunk comes before the next one is sent.
 TEST_F(StreamTest, StepByStep) {
+  constexpr int64_t kBlock = 4096;
   Call call(server_);
-  ASSERT_TRUE(call.Write(Header(3 * 4096)));
-  for (int64_t first = 0; first < 3 * 4096; first += 4096) {
-    const std::string data(4 * 4096, '\0');
+  ASSERT_TRUE(call.Write(Header(3 * kBlock)));
+  for (int64_t first = 0; first < 3 * kBlock; first += kBlock) {
+    const std::string data(size_t{4} * kBlock, '\0');
     ASSERT_TRUE(call.Write(ChunkOf("targets", first, data)));
     ASSERT_TRUE(call.Write(ChunkOf("predictions", first, data)));
     const auto reply = call.Read();
