@@ -30,8 +30,6 @@ constexpr size_t kItemsAUnit = 16;
 struct Batch::Item {
   DecodedItem decoded;
   absl::Status status;
-  // Nothing was allocated, since what comes before fills the reply.
-  bool left_out = false;
   Outputs outputs;
   v1::LossResult* result = nullptr;
 };
@@ -122,16 +120,19 @@ absl::Status Batch::Decode(size_t unit) {
 // Tensors beyond the limit of the reply are not computed: most could not be
 // sent, and all would have to be held.
 absl::Status Batch::AllocateOutputs() {
-  const auto limit = static_cast<size_t>(limits_.max_message_bytes);
-  size_t bytes = 0;
+  int64_t left = limits_.max_message_bytes;
   for (Item& item : items_) {
     if (!item.status.ok()) continue;
-    item.left_out = item.decoded.reply_bytes() > limit - bytes;
-    if (!item.left_out) bytes += item.decoded.reply_bytes();
+    const size_t bytes = item.decoded.reply_bytes();
+    if (bytes > static_cast<size_t>(left)) {
+      item.status = NoRoomInReply(bytes, limits_.max_message_bytes, left);
+    } else {
+      left -= static_cast<int64_t>(bytes);
+    }
   }
-  LOSSD_RETURN_IF_ERROR(reserve_reply_(static_cast<int64_t>(bytes)));
+  LOSSD_RETURN_IF_ERROR(reserve_reply_(limits_.max_message_bytes - left));
   for (Item& item : items_) {
-    if (!item.status.ok() || item.left_out) continue;
+    if (!item.status.ok()) continue;
     item.outputs = item.decoded.AllocateOutputs(&tensors_, item.result);
   }
   return absl::OkStatus();
@@ -142,7 +143,7 @@ absl::Status Batch::BeginSmallItems() {
   size_t small_bytes = 0;
   size_t unit_bytes = kSmallUnitBytes;
   for (size_t i = 0; i < items_.size(); ++i) {
-    if (!items_[i].status.ok() || items_[i].left_out) continue;
+    if (!items_[i].status.ok()) continue;
     const size_t bytes = items_[i].decoded.work_bytes();
     if (bytes > kSmallItemBytes) {
       large_.push_back(i);

@@ -25,6 +25,13 @@ int64_t BytesInReply(const v1::LossResult& result) {
 
 }  // namespace
 
+absl::Status NoRoomInReply(size_t tensor_bytes, int64_t limit, int64_t left) {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the tensors of this result take ", tensor_bytes, " bytes, but of the ",
+      limit, " bytes a reply may have only ", left,
+      " are left: send fewer items in a request"));
+}
+
 ReplySize::ReplySize(int64_t limit, size_t items, size_t bytes)
     : limit_(limit),
       items_left_(static_cast<int64_t>(items)),
@@ -39,10 +46,7 @@ absl::Status ReplySize::CheckRoom(size_t tensor_bytes) const {
   if (left >= 0 && tensor_bytes <= static_cast<size_t>(left)) {
     return absl::OkStatus();
   }
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "the tensors of this result take ", tensor_bytes, " bytes, but of the ",
-      limit_, " bytes a reply may have only ", left > 0 ? left : 0,
-      " are left: send fewer items in a request"));
+  return NoRoomInReply(tensor_bytes, limit_, left > 0 ? left : 0);
 }
 
 void ReplySize::Add(const v1::LossResult& result, size_t tensor_bytes) {

@@ -11,6 +11,10 @@
 
 namespace lossd {
 
+// RESOURCE_EXHAUSTED: of a reply of at most `limit` bytes only `left` are, too
+// few for the tensors of a result.
+absl::Status NoRoomInReply(size_t tensor_bytes, int64_t limit, int64_t left);
+
 // The size of a reply that grows result by result.
 class ReplySize {
  public:

@@ -674,6 +674,29 @@ TEST(BatchTest, AReplyThatWouldBeTooLarge) {
   EXPECT_LE(response->ByteSizeLong(), 3000);
 }
 
+// What was not computed for want of room has no result, even if what was to
+// fill the reply turns out to have none either.
+TEST(BatchTest, NoRoomIsDecidedBeforeAnythingIsComputed) {
+  v1::ComputeRequest request;
+  for (int i = 0; i < 3; ++i) *request.add_items() = LargeItem();
+  std::vector<double> bad(100, 1);
+  bad[7] = NAN;
+  for (const int i : {0, 1}) {
+    request.mutable_items(i)->mutable_predictions()->set_data(Bytes(bad));
+  }
+  BatchLimits limits = Limits();
+  limits.max_message_bytes = 2390;
+  const auto response = Compute(request, limits);
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->results(0).status().code(), 3);
+  EXPECT_EQ(response->results(1).status().code(), 3);
+  EXPECT_EQ(response->results(2).status().code(), 8)
+      << response->results(2).DebugString();
+  EXPECT_THAT(response->results(2).status().message(),
+              AllOf(HasSubstr("800"), HasSubstr("2390")));
+  EXPECT_TRUE(std::isnan(response->results(2).loss()));
+}
+
 // More than a unit is worth: weighed and computed block by block, between small
 // ones.
 TEST(BatchTest, LargeItemsHaveTheResultsOfTheLibrary) {
