@@ -100,7 +100,7 @@ class ComputeReactor final : public RawReactor {
     } else if (!announced.ok()) {
       EndWith(announced.status());
     } else {
-      announced_ = *announced;
+      if (*announced) announced_ = Bounded(**announced);
       Admit();
     }
   }
@@ -161,13 +161,19 @@ class ComputeReactor final : public RawReactor {
                      });
   }
 
+  // No message is larger than the limit, whatever is announced.
+  wire::AnnouncedBytes Bounded(const wire::AnnouncedBytes& announced) const {
+    const int64_t limit = context_.limits.max_message_bytes;
+    return {.request = std::min(announced.request, limit),
+            .reply = std::min(announced.reply, limit)};
+  }
+
   // What a call takes of which nothing else is known: a message as large as the
   // limit.
   int64_t WorstCase() const {
-    const int64_t limit = context_.limits.max_message_bytes;
-    if (!announced_) return std::min(limit, context_.budget.figures().budget);
-    return std::min(announced_->request, limit) +
-           std::min(announced_->reply, limit);
+    return announced_ ? announced_->request + announced_->reply
+                      : std::min(context_.limits.max_message_bytes,
+                                 context_.budget.figures().budget);
   }
 
   // Once the request is there.

@@ -129,6 +129,7 @@ TEST(AdmissionTest, RoomTimeoutAndCancellationAtOnce) {
 }
 
 constexpr int64_t kBudget = 1 << 20;
+constexpr int64_t kLimit = 600'000;
 
 // A service with a budget, of which the test takes what it likes.
 class ServiceTest : public testing::Test {
@@ -191,7 +192,7 @@ class ServiceTest : public testing::Test {
   }
 
   Metrics metrics_{1};
-  const BatchLimits limits_{.max_items = 1, .max_message_bytes = kBudget};
+  const BatchLimits limits_{.max_items = 1, .max_message_bytes = kLimit};
   std::atomic<bool> abandon_ = false;
   MemoryBudget budget_{kBudget, 10};
   BufferPool pool_{0};
@@ -245,9 +246,19 @@ TEST_F(ServiceTest, ARequestLargerThanAnnounced) {
 }
 
 TEST_F(ServiceTest, AnAnnouncementLargerThanTheBudget) {
-  const grpc::Status status = Send(1000, "1000000,100000");
+  const grpc::Status status = Send(1000, "1000000,1000000");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), HasSubstr("budget of 1048576 bytes"));
+}
+
+TEST_F(ServiceTest, AnAnnouncementBeyondAllReason) {
+  EXPECT_TRUE(Send(1000, "17000,9223372036854775807").ok());
+  EXPECT_EQ(response_.results(0).gradient().data().size(), 8000U);
+  EXPECT_EQ(Send(1000, "9223372036854775807,9223372036854775807").error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  Page();
+  EXPECT_EQ(budget_.figures().reserved, 0);
+  EXPECT_LE(budget_.figures().high_water, kBudget);
 }
 
 // A reply that was announced too small is reserved when its size is known.
