@@ -4,8 +4,7 @@
 
 #include "lib/core/float_mode.h"
 #include "lib/core/parallel_for.h"
-#include "lib/core/pass.h"
-#include "lib/core/row_weights.h"
+#include "lib/core/phases.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
 #include "lib/plan.h"
@@ -13,20 +12,11 @@
 
 namespace lossd {
 
-struct Computation::State {
-  explicit State(Problem planned)
-      : problem(std::move(planned)),
-        weights(problem),
-        pass(problem.rowwise() != nullptr
-                 ? MakeRowwisePass(problem, weights)
-                 : MakeElementwisePass(problem, weights)) {
+struct Computation::State : Phases {
+  explicit State(Problem planned) : Phases(std::move(planned)) {
     weights.MakeRoom(weights.blocks());
     pass->MakeRoom(pass->blocks());
   }
-
-  Problem problem;
-  RowWeights weights;
-  std::unique_ptr<Pass> pass;
 };
 
 Computation::Computation(std::unique_ptr<State> state)
@@ -53,10 +43,8 @@ void Computation::WeighBlock(size_t block) {
 
 absl::Status Computation::FinishWeighing() {
   const DefaultFloatMode mode;
-  RowWeights& weights = state_->weights;
-  LOSSD_RETURN_IF_ERROR(weights.Check(0, weights.blocks()));
-  weights.Finish();
-  state_->problem.in_double |= !weights.ScalesFitFloat(0, weights.blocks());
+  LOSSD_RETURN_IF_ERROR(state_->weights.Check(0, weigh_blocks()));
+  state_->FinishWeighing();
   return absl::OkStatus();
 }
 

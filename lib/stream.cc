@@ -5,8 +5,7 @@
 #include <utility>
 
 #include "lib/core/float_mode.h"
-#include "lib/core/pass.h"
-#include "lib/core/row_weights.h"
+#include "lib/core/phases.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
 #include "lib/plan.h"
@@ -24,18 +23,8 @@ absl::Status CheckSeparable(const Problem& problem) {
 
 }  // namespace
 
-struct StreamComputation::State {
-  explicit State(Problem planned)
-      : problem(std::move(planned)),
-        weights(problem),
-        pass(problem.rowwise() != nullptr
-                 ? MakeRowwisePass(problem, weights)
-                 : MakeElementwisePass(problem, weights)) {}
-
-  void FinishWeighing() {
-    weights.Finish();
-    problem.in_double |= !weights.ScalesFitFloat(0, weights.blocks());
-  }
+struct StreamComputation::State : Phases {
+  using Phases::Phases;
 
   // What the first phase found out too late.
   absl::Status CheckLate(size_t begin, size_t end) const {
@@ -48,9 +37,6 @@ struct StreamComputation::State {
          "these, if the tensors that weight rows come before all others"});
   }
 
-  Problem problem;
-  RowWeights weights;
-  std::unique_ptr<Pass> pass;
   std::vector<std::string_view> differentiable;
   // Places of their gradients in the problem.
   std::vector<size_t> places;
