@@ -7,17 +7,31 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "server/error_details.h"
+#include "server/job.h"
+#include "server/metrics.h"
 
 namespace lossd {
 
 // A request this small is computed on gRPC's own thread, which takes tens of
 // microseconds: handing it to another one and back would take as long.
 inline constexpr size_t kSmallWork = size_t{32} << 10;
+
+// Runs a small job on this thread, but for its answer.
+inline void RunHere(Job& job, Metrics& metrics) {
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    for (size_t i = 0; i < job.units(); ++i) job.RunUnit(i);
+  } while (job.NextStep());
+  const std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start;
+  metrics.AddBusySeconds(seconds.count());
+}
 
 // The server cannot take one more job.
 inline absl::Status TooManyJobs() {

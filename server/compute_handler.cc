@@ -206,23 +206,13 @@ class ComputeReactor final : public RawReactor {
     auto job =
         std::make_unique<ComputeJob>(*this, call_.peer(), request_, context_,
                                      std::move(for_request), for_reply_);
-    if (request_.Length() <= kSmallWork) return RunHere(*job);
+    if (request_.Length() <= kSmallWork) {
+      if (!job->Unwanted()) RunHere(*job, context_.metrics);
+      return job->Answer();
+    }
     // The job keeps what it needs of the request.
     request_.Clear();
     if (!context_.scheduler.Submit(std::move(job))) EndWith(TooManyJobs());
-  }
-
-  void RunHere(Job& job) {
-    const auto start = std::chrono::steady_clock::now();
-    if (!job.Unwanted()) {
-      do {
-        for (size_t i = 0; i < job.units(); ++i) job.RunUnit(i);
-      } while (job.NextStep());
-    }
-    const std::chrono::duration<double> seconds =
-        std::chrono::steady_clock::now() - start;
-    context_.metrics.AddBusySeconds(seconds.count());
-    job.Answer();
   }
 
   const ComputeContext& context_;

@@ -59,6 +59,7 @@ class StreamReactor final : public RawReactor {
     size_t unit_bytes() const override { return reactor_.stream_.unit_bytes(); }
     void RunUnit(size_t unit) override { reactor_.stream_.RunUnit(unit); }
     bool NextStep() override { return reactor_.NextStep(&status_); }
+    const absl::Status& status() const { return status_; }
     bool Unwanted() override {
       status_ = reactor_.Interrupted();
       return !status_.ok();
@@ -165,13 +166,8 @@ class StreamReactor final : public RawReactor {
       *status = TooManyJobs();
       return false;
     }
-    const auto start = std::chrono::steady_clock::now();
-    do {
-      for (size_t i = 0; i < job->units(); ++i) job->RunUnit(i);
-    } while (NextStep(status));
-    const std::chrono::duration<double> seconds =
-        std::chrono::steady_clock::now() - start;
-    context_.metrics.AddBusySeconds(seconds.count());
+    RunHere(*job, context_.metrics);
+    *status = job->status();
     return false;
   }
 
