@@ -177,10 +177,6 @@ class Destinations {
   void Fill() const {
     for (const auto& [bytes, to] : copies_) {
       auto* at = static_cast<std::byte*>(to);
-      if (bytes.is_whole()) {
-        at = std::copy(bytes.whole().begin(), bytes.whole().end(), at);
-        continue;
-      }
       for (const std::span<const std::byte> piece : bytes.pieces()) {
         at = std::copy(piece.begin(), piece.end(), at);
       }

@@ -67,9 +67,7 @@ absl::Status StreamTensor::Append(std::unique_ptr<StreamMessage> message) {
 
 void StreamTensor::Keep(const wire::Payload& payload,
                         std::unique_ptr<StreamMessage> message) {
-  const auto whole = payload.whole();
-  const std::span<const std::span<const std::byte>> runs =
-      payload.is_whole() ? std::span(&whole, 1) : payload.pieces();
+  const auto runs = payload.pieces();
   if (payload.size() < kWorthAPiece * runs.size()) {
     for (const auto run : runs) Copy(run);
     return;

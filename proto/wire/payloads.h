@@ -47,8 +47,10 @@ class Payload {
   bool is_whole() const { return pieces_.size() < 2; }
   std::span<const std::byte> whole() const { return whole_; }
 
-  // More than one piece, else empty or what whole() is.
-  std::span<const std::span<const std::byte>> pieces() const { return pieces_; }
+  // All bytes, whole or not. Valid as long as this.
+  std::span<const std::span<const std::byte>> pieces() const {
+    return is_whole() ? std::span(&whole_, 1) : pieces_;
+  }
 
  private:
   size_t size_ = 0;

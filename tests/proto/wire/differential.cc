@@ -25,13 +25,8 @@ bool HoldsTensorBytes(const FieldDescriptor& field) {
 
 std::string Bytes(const Payload& payload) {
   std::string bytes;
-  const auto append = [&bytes](std::span<const std::byte> run) {
-    bytes.append(reinterpret_cast<const char*>(run.data()), run.size());
-  };
-  if (payload.is_whole()) {
-    append(payload.whole());
-  } else {
-    for (const auto& piece : payload.pieces()) append(piece);
+  for (const auto piece : payload.pieces()) {
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
   }
   return bytes;
 }
