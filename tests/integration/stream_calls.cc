@@ -45,6 +45,17 @@ StreamedItem TakeApart(const v1::LossItem& item) {
   return apart;
 }
 
+v1::ComputeStreamRequest MseHeader(int64_t elements) {
+  v1::ComputeStreamRequest message;
+  v1::LossItem& item = *message.mutable_header()->mutable_item();
+  item.mutable_loss()->mutable_mean_squared_error();
+  item.mutable_outputs()->set_gradient(true);
+  item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT32);
+  item.mutable_predictions()->add_shape(elements);
+  *item.mutable_targets() = item.predictions();
+  return message;
+}
+
 v1::ComputeStreamRequest ChunkOf(const std::string& tensor, int64_t first,
                                  std::string data) {
   v1::ComputeStreamRequest message;

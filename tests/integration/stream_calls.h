@@ -30,6 +30,9 @@ struct StreamedItem {
 };
 StreamedItem TakeApart(const v1::LossItem& item);
 
+// Of the mean squared error and its gradient, of so many floats.
+v1::ComputeStreamRequest MseHeader(int64_t elements);
+
 v1::ComputeStreamRequest ChunkOf(const std::string& tensor, int64_t first,
                                  std::string data);
 

@@ -77,17 +77,6 @@ Outcome Exchange(const RunningServer& server,
   return outcome;
 }
 
-v1::ComputeStreamRequest Header(int64_t elements) {
-  v1::ComputeStreamRequest message;
-  v1::LossItem& item = *message.mutable_header()->mutable_item();
-  item.mutable_loss()->mutable_mean_squared_error();
-  item.mutable_outputs()->set_gradient(true);
-  item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT32);
-  item.mutable_predictions()->add_shape(elements);
-  *item.mutable_targets() = item.predictions();
-  return message;
-}
-
 class StreamTest : public testing::Test {
  protected:
   // Reads the page of the metrics until it has this sample.
@@ -142,7 +131,7 @@ TEST_F(StreamTest, ALargeTensor) {
       {.gradient = std::as_writable_bytes(std::span(gradient))}, 1);
   ASSERT_THAT(expected, IsOk());
 
-  std::vector<v1::ComputeStreamRequest> messages = {Header(kElements)};
+  std::vector<v1::ComputeStreamRequest> messages = {MseHeader(kElements)};
   const auto add = [&](const std::string& name, const std::vector<float>& from,
                        size_t first) {
     std::string data(kChunk, '\0');
@@ -173,9 +162,10 @@ TEST_F(StreamTest, ARefusedElementEndsTheCall) {
   const float infinity = std::numeric_limits<float>::infinity();
   std::string data(80000, '\0');
   std::memcpy(&data[60000], &infinity, sizeof(infinity));
-  const Outcome outcome = Exchange(
-      server_, {Header(30000), ChunkOf("targets", 0, std::string(120000, '\0')),
-                ChunkOf("predictions", 0, data)});
+  const Outcome outcome =
+      Exchange(server_, {MseHeader(30000),
+                         ChunkOf("targets", 0, std::string(120000, '\0')),
+                         ChunkOf("predictions", 0, data)});
   EXPECT_EQ(outcome.status.error_code(), grpc::INVALID_ARGUMENT);
   EXPECT_THAT(outcome.status.error_message(),
               HasSubstr("predictions.data[15000]: got inf"));
@@ -200,7 +190,7 @@ TEST_F(StreamTest, WhatIsNoMessage) {
 TEST_F(StreamTest, StepByStep) {
   constexpr int64_t kBlock = 4096;
   Call call(server_);
-  ASSERT_TRUE(call.Write(Header(3 * kBlock)));
+  ASSERT_TRUE(call.Write(MseHeader(3 * kBlock)));
   for (int64_t first = 0; first < 3 * kBlock; first += kBlock) {
     const std::string data(size_t{4} * kBlock, '\0');
     ASSERT_TRUE(call.Write(ChunkOf("targets", first, data)));
@@ -221,7 +211,7 @@ TEST_F(StreamTest, StepByStep) {
 TEST_F(StreamTest, AClientThatGoesAway) {
   for (const int chunks : {0, 1, 20}) {
     Call call(server_);
-    ASSERT_TRUE(call.Write(Header(int64_t{1} << 40)));
+    ASSERT_TRUE(call.Write(MseHeader(int64_t{1} << 40)));
     for (int i = 0; i < chunks; ++i) {
       const int64_t first = i * static_cast<int64_t>(kChunk / sizeof(float));
       call.Write(ChunkOf("targets", first, std::string(kChunk, '\0')));
@@ -239,7 +229,7 @@ TEST_F(StreamTest, AClientThatGoesAway) {
 TEST_F(StreamTest, AClientThatDoesNotRead) {
   Call slow(server_);
   std::thread writer([&slow] {
-    if (!slow.Write(Header(int64_t{1} << 40))) return;
+    if (!slow.Write(MseHeader(int64_t{1} << 40))) return;
     for (int64_t i = 0; i < 2000; ++i) {
       const int64_t first = i * static_cast<int64_t>(kChunk / sizeof(float));
       for (const char* tensor : {"targets", "predictions"}) {
@@ -275,12 +265,12 @@ TEST(StreamMemoryTest, AStreamWithoutMemoryIsRefused) {
       ServerOptions{.threads = 1, .memory_budget = kStreamBytes});
   {
     Call call(server);
-    ASSERT_TRUE(call.Write(Header(4096)));
+    ASSERT_TRUE(call.Write(MseHeader(4096)));
     ASSERT_TRUE(call.Write(ChunkOf("targets", 0, std::string(16384, '\0'))));
     ASSERT_TRUE(
         call.Write(ChunkOf("predictions", 0, std::string(16384, '\0'))));
     ASSERT_TRUE(call.Read().has_value());
-    const Outcome refused = Exchange(server, {Header(0)});
+    const Outcome refused = Exchange(server, {MseHeader(0)});
     EXPECT_EQ(refused.status.error_code(), grpc::UNAVAILABLE);
     EXPECT_THAT(refused.status.error_message(), HasSubstr("memory"));
     call.WritesDone();
@@ -288,14 +278,15 @@ TEST(StreamMemoryTest, AStreamWithoutMemoryIsRefused) {
     EXPECT_TRUE(call.Finish().ok());
   }
   // The memory comes back a moment after the client knows.
-  while (!Exchange(server, {Header(0)}).status.ok()) std::this_thread::yield();
+  while (!Exchange(server, {MseHeader(0)}).status.ok())
+    std::this_thread::yield();
 }
 
 TEST(StreamShutdownTest, DoesNotWaitForIdleStreamsForEver) {
   std::optional<RunningServer> server(
       ServerOptions{.threads = 1, .drain_timeout = 0.1});
   Call call(*server);
-  ASSERT_TRUE(call.Write(Header(5000)));
+  ASSERT_TRUE(call.Write(MseHeader(5000)));
   ASSERT_TRUE(call.Write(ChunkOf("targets", 0, std::string(20000, '\0'))));
   ASSERT_TRUE(call.Write(ChunkOf("predictions", 0, std::string(19000, '\0'))));
   ASSERT_TRUE(call.Read().has_value());

@@ -181,18 +181,6 @@ TEST_P(StreamCaseTest, RowsThatAreCoupledAreRefused) {
 INSTANTIATE_TEST_SUITE_P(Losses, StreamCaseTest, testing::ValuesIn(LossCases()),
                          CaseName);
 
-// mse of a vector of floats, all 0.
-v1::ComputeStreamRequest Header(int64_t elements) {
-  v1::ComputeStreamRequest message;
-  v1::LossItem& item = *message.mutable_header()->mutable_item();
-  item.mutable_loss()->mutable_mean_squared_error();
-  item.mutable_outputs()->set_gradient(true);
-  item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT32);
-  item.mutable_predictions()->add_shape(elements);
-  *item.mutable_targets() = item.predictions();
-  return message;
-}
-
 v1::ComputeStreamRequest Zeros(const std::string& tensor, int64_t first,
                                size_t elements) {
   return ChunkOf(tensor, first, std::string(elements * sizeof(float), '\0'));
@@ -207,7 +195,7 @@ TEST(StreamTest, OneHeaderFirst) {
   EXPECT_THAT(Driver().Send({Zeros("targets", 0, 1)}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("part: got a chunk")));
-  EXPECT_THAT(Driver().Send({Header(3), Header(3)}),
+  EXPECT_THAT(Driver().Send({MseHeader(3), MseHeader(3)}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("part: got a second header")));
   EXPECT_THAT(Driver().Send(v1::ComputeStreamRequest()),
@@ -216,7 +204,7 @@ TEST(StreamTest, OneHeaderFirst) {
 }
 
 TEST(StreamTest, AnotherNumericsVersion) {
-  v1::ComputeStreamRequest header = Header(3);
+  v1::ComputeStreamRequest header = MseHeader(3);
   header.mutable_header()->set_numerics_version("other");
   EXPECT_THAT(Driver().Send(header),
               StatusIs(absl::StatusCode::kFailedPrecondition,
@@ -244,13 +232,13 @@ TEST(StreamTest, ChunksThatAreNotTheNext) {
       {Zeros("", 0, 2), "chunk.tensor: got no name"},
   };
   for (const auto& [chunk, text] : bad) {
-    EXPECT_THAT(Driver().Send({Header(10), Zeros("targets", 0, 2), chunk}),
+    EXPECT_THAT(Driver().Send({MseHeader(10), Zeros("targets", 0, 2), chunk}),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text)));
   }
 }
 
 TEST(StreamTest, ATensorGivenTwice) {
-  v1::ComputeStreamRequest header = Header(3);
+  v1::ComputeStreamRequest header = MseHeader(3);
   header.mutable_header()->mutable_item()->mutable_targets()->set_data(
       std::string(12, '\0'));
   EXPECT_THAT(Driver().Send({header, Zeros("targets", 0, 3)}),
@@ -260,7 +248,7 @@ TEST(StreamTest, ATensorGivenTwice) {
 }
 
 TEST(StreamTest, SmallTensorsMustBeInTheHeader) {
-  v1::ComputeStreamRequest header = Header(3);
+  v1::ComputeStreamRequest header = MseHeader(3);
   v1::LossItem& item = *header.mutable_header()->mutable_item();
   item.mutable_upstream_gradient()->set_dtype(v1::DTYPE_FLOAT32);
   EXPECT_THAT(Driver().Send(header),
@@ -270,7 +258,7 @@ TEST(StreamTest, SmallTensorsMustBeInTheHeader) {
 
 TEST(StreamTest, SomethingIsMissingAtTheEnd) {
   Driver driver;
-  EXPECT_THAT(driver.Send({Header(5000), Zeros("predictions", 0, 5000),
+  EXPECT_THAT(driver.Send({MseHeader(5000), Zeros("predictions", 0, 5000),
                            Zeros("targets", 0, 4999)}),
               IsOk());
   EXPECT_THAT(driver.End(),
@@ -281,7 +269,7 @@ TEST(StreamTest, SomethingIsMissingAtTheEnd) {
 
 TEST(StreamTest, GradientsComeWhenTheyAreKnown) {
   Driver driver;
-  EXPECT_THAT(driver.Send({Header(10000), Zeros("predictions", 0, 10000),
+  EXPECT_THAT(driver.Send({MseHeader(10000), Zeros("predictions", 0, 10000),
                            Zeros("targets", 0, 4095)}),
               IsOk());
   EXPECT_TRUE(driver.replies().empty());
@@ -296,7 +284,7 @@ TEST(StreamTest, GradientsComeWhenTheyAreKnown) {
 }
 
 TEST(StreamTest, AnEmptyTensor) {
-  const auto reply = Driver().Run({Header(0)});
+  const auto reply = Driver().Run({MseHeader(0)});
   ASSERT_THAT(reply, IsOk());
   EXPECT_EQ(reply->result.loss(), 0);
 }
@@ -305,11 +293,11 @@ TEST(StreamTest, AnEmptyTensor) {
 TEST(StreamTest, ATensorThatIsBehind) {
   Driver driver;
   constexpr size_t kElements = size_t{1} << 20;
-  EXPECT_THAT(
-      driver.Send({Header(int64_t{1} << 40), Zeros("predictions", 0, kElements),
-                   Zeros("predictions", kElements, kElements),
-                   Zeros("targets", 0, 4095)}),
-      IsOk());
+  EXPECT_THAT(driver.Send({MseHeader(int64_t{1} << 40),
+                           Zeros("predictions", 0, kElements),
+                           Zeros("predictions", kElements, kElements),
+                           Zeros("targets", 0, 4095)}),
+              IsOk());
   EXPECT_THAT(driver.Send(Zeros("predictions", 2 * kElements, kElements)),
               StatusIs(absl::StatusCode::kResourceExhausted,
                        AllOf(HasSubstr("wait for more of targets, of which "
@@ -319,7 +307,7 @@ TEST(StreamTest, ATensorThatIsBehind) {
 
 TEST(StreamTest, AChunkThatIsTooLarge) {
   constexpr size_t kElements = (size_t{1} << 20) + 1;
-  EXPECT_THAT(Driver().Send({Header(int64_t{1} << 40),
+  EXPECT_THAT(Driver().Send({MseHeader(int64_t{1} << 40),
                              Zeros("predictions", 0, kElements)}),
               StatusIs(absl::StatusCode::kResourceExhausted,
                        AllOf(HasSubstr("4194308 bytes of predictions"),
@@ -347,7 +335,7 @@ TEST(StreamTest, RowsThatAreTooLong) {
 TEST(StreamTest, AShapeAloneTakesNoMemory) {
   Driver driver;
   EXPECT_THAT(
-      driver.Send({Header(int64_t{1} << 60), Zeros("predictions", 0, 4096),
+      driver.Send({MseHeader(int64_t{1} << 60), Zeros("predictions", 0, 4096),
                    Zeros("targets", 0, 4096)}),
       IsOk());
   EXPECT_EQ(driver.replies().size(), 1);
@@ -355,7 +343,7 @@ TEST(StreamTest, AShapeAloneTakesNoMemory) {
 
 // Losses 1, 1 and 4, of which the last is masked.
 v1::ComputeStreamRequest MaskedHeader() {
-  v1::ComputeStreamRequest header = Header(3);
+  v1::ComputeStreamRequest header = MseHeader(3);
   v1::LossItem& item = *header.mutable_header()->mutable_item();
   *item.mutable_targets() =
       TensorOf(v1::DTYPE_FLOAT32, std::vector<float>{1, -1, 2}, {3});
@@ -382,7 +370,7 @@ TEST(StreamTest, TheNormalizerIsKnownWhenTheMaskIs) {
 
 // Two blocks, of which the first can be computed before the mask is complete.
 TEST(StreamTest, TheScaleComesLast) {
-  v1::ComputeStreamRequest header = Header(5000);
+  v1::ComputeStreamRequest header = MseHeader(5000);
   v1::LossItem& item = *header.mutable_header()->mutable_item();
   *item.mutable_targets() =
       TensorOf(v1::DTYPE_FLOAT32, std::vector<float>(5000, -0.5F), {5000});
@@ -415,8 +403,8 @@ TEST(StreamTest, BuffersGoBack) {
   {
     Stream stream(metrics, pool);
     for (const auto& message :
-         {Header(8192), Zeros("predictions", 0, 8000), Zeros("targets", 0, 10),
-          Zeros("targets", 10, 4100)}) {
+         {MseHeader(8192), Zeros("predictions", 0, 8000),
+          Zeros("targets", 0, 10), Zeros("targets", 10, 4100)}) {
       ASSERT_THAT(stream.Accept(wire::Cut(message.SerializeAsString(), 7)),
                   IsOk());
     }
