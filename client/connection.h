@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/client.h"
+#include "client/compute_rpc.h"
 #include "lossd/v1/loss_service.grpc.pb.h"
 
 namespace lossd {
@@ -42,13 +43,10 @@ class Client::Connection {
     const absl::Duration deadline = options.deadline.value_or(deadline_);
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-    return StatusOf(rpc(&context), deadline);
+    return client_internal::StatusOfCall(rpc(&context), target_, deadline);
   }
 
  private:
-  absl::Status StatusOf(const grpc::Status& status,
-                        absl::Duration deadline) const;
-
   const std::string target_;
   const absl::Duration deadline_;
   int64_t message_limit_;

@@ -1,6 +1,5 @@
 #include "client/load_connection.h"
 
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
@@ -9,8 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "client/status.h"
-#include "proto/wire/announced_bytes.h"
+#include "client/compute_rpc.h"
 
 namespace lossd::client_internal {
 namespace {
@@ -18,14 +16,9 @@ namespace {
 constexpr absl::Duration kConnecting = absl::Milliseconds(20);
 
 grpc::ChannelArguments Arguments() {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);
-  arguments.SetMaxSendMessageSize(-1);
+  grpc::ChannelArguments arguments = ChannelArgumentsOf(-1);
   // Else all channels to one target share a connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // As Client has it.
-  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // A server that comes back is found within a second, not after two minutes.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
@@ -58,32 +51,20 @@ absl::StatusOr<LoadReply> LoadConnection::Compute(
   }
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
-  const auto bytes = static_cast<int64_t>(request.size());
-  // A reply's tensors are rarely larger than the request's.
-  context.AddMetadata(wire::kAnnouncedBytesHeader,
-                      wire::FormatAnnouncedBytes({bytes, bytes}));
   const grpc::Slice slice(request.data(), request.size(),
                           grpc::Slice::STATIC_SLICE);
-  // The thread that waits is the one that reads: gRPC's callbacks would add a
-  // change of threads to every latency.
-  grpc::CompletionQueue queue;
-  const auto call = grpc::GenericStub(channel_).PrepareUnaryCall(
-      &context, "/lossd.v1.LossService/Compute", grpc::ByteBuffer(&slice, 1),
-      &queue);
-  call->StartCall();
   grpc::ByteBuffer buffer;
-  grpc::Status status;
-  call->Finish(&buffer, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
+  // A reply's tensors are rarely larger than the request's.
+  grpc::Status status =
+      SendCompute(channel_, &context, grpc::ByteBuffer(&slice, 1),
+                  static_cast<int64_t>(request.size()), &buffer);
   LoadReply reply;
   if (status.ok()) {
     reply.bytes = static_cast<int64_t>(buffer.Length());
     status = grpc::SerializationTraits<v1::ComputeResponse>::Deserialize(
         &buffer, &reply.response);
   }
-  if (!status.ok()) return FromGrpc(status, target_);
+  if (!status.ok()) return StatusOfCall(status, target_, deadline);
   return reply;
 }
 

@@ -73,11 +73,15 @@ absl::Status CheckGradient(const std::string& field,
   return CheckSize(field, destination.bytes, *predictions, size, "prediction");
 }
 
-// The request has one dtype for all gradients.
-v1::Dtype GradientDtype(const LossCall& call) {
+// One of the gradients, which all have one size and, in the request, one dtype.
+const MutableArrayView& AnyGradient(const LossCall& call) {
   return call.gradient.bytes > 0 || call.extra_gradients.empty()
-             ? call.gradient.dtype
-             : call.extra_gradients.begin()->second.dtype;
+             ? call.gradient
+             : call.extra_gradients.begin()->second;
+}
+
+v1::Dtype GradientDtype(const LossCall& call) {
+  return AnyGradient(call).dtype;
 }
 
 // What ItemOf puts arrays into.
@@ -264,16 +268,16 @@ int64_t ResultBytes(const LossCall& call, const LossCall& defaults) {
       call.predictions ? call.predictions : defaults.predictions;
   if (!predictions) return static_cast<int64_t>(bytes);
   // Whoever wants one gradient is sent them all, and they have one size.
-  const size_t gradient =
-      call.gradient.bytes > 0 || call.extra_gradients.empty()
-          ? call.gradient.bytes
-          : call.extra_gradients.begin()->second.bytes;
+  const size_t gradient = AnyGradient(call).bytes;
   bytes += gradient;
-  std::map<std::string, ArrayView> inputs = call.extra_inputs;
-  inputs.insert(defaults.extra_inputs.begin(), defaults.extra_inputs.end());
-  for (const auto& [name, input] : inputs) {
+  const std::optional<int64_t> elements = Product(predictions->shape);
+  const auto add_gradient_of = [&](const ArrayView& input) {
     // Only the server knows which are differentiable.
-    if (Product(input.shape) == Product(predictions->shape)) bytes += gradient;
+    if (Product(input.shape) == elements) bytes += gradient;
+  };
+  for (const auto& [name, input] : call.extra_inputs) add_gradient_of(input);
+  for (const auto& [name, input] : defaults.extra_inputs) {
+    if (!call.extra_inputs.contains(name)) add_gradient_of(input);
   }
   // Sent without being asked for; there are no more rows than predictions.
   const v1::Reduction reduction =
