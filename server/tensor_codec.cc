@@ -182,6 +182,10 @@ absl::Status DecodedTensor::DecodeStreamed(
     return Decode(tensor, payloads);
   }
   LOSSD_RETURN_IF_ERROR(DecodeType(tensor));
+  if (view_.dtype == Dtype::kUnspecified) {
+    return InvalidField({absl::StrCat(path_, ".dtype"), std::nullopt,
+                         "DTYPE_UNSPECIFIED", "the dtype of the chunks"});
+  }
   auto bytes = static_cast<int64_t>(SizeOf(view_.dtype));
   for (const int64_t size : view_.shape) {
     // Such shapes are for the library to refuse.
