@@ -54,6 +54,7 @@ void Admission::Start(int64_t bytes, Done done) {
       budget.Cancel(waiting->ticket);
       waiting->done(NoMemory(bytes));
     } else if (waiting->state == State::kMemory) {
+      { const std::lock_guard ended(waiting->ending_timer); }
       waiting->done(std::move(waiting->memory));
     }
     ReleaseToGrpc(&timers);
@@ -65,6 +66,7 @@ void Admission::Start(int64_t bytes, Done done) {
   // place to begin operations: the timer's thread is.
   const auto ticket = budget_.Wait(
       bytes, [waiting = waiting_, this](MemoryBudget::Reservation reservation) {
+        const std::lock_guard ending(waiting->ending_timer);
         waiting->memory = std::move(reservation);
         if (waiting->Become(State::kMemory)) {
           timeout_.Cancel();

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -69,6 +70,8 @@ class Admission {
     std::atomic<MemoryBudget::Ticket> ticket = 0;
     // Written by the budget alone.
     MemoryBudget::Reservation memory;
+    // Held while the budget ends the timer, which is gone when the call is.
+    std::mutex ending_timer;
   };
 
   static constexpr std::chrono::milliseconds kLongestWait{100};
