@@ -201,7 +201,11 @@ absl::Status StreamComputation::FinishStep() {
 absl::StatusOr<LossResult> StreamComputation::Finish() {
   State& state = *state_;
   const DefaultFloatMode mode;
-  if (state.late) state.weights.Finish();
+  if (state.late) {
+    state.weights.Finish();
+    // By the divisor that is known now, Compute would have chosen float64.
+    LOSSD_RETURN_IF_ERROR(state.CheckLate(0, weigh_blocks()));
+  }
   const double normalizer = state.weights.normalizer();
   if (state.unscaled) {
     state.gradient_scale =

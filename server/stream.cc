@@ -22,6 +22,9 @@ namespace {
 // Blocks of a step without outputs, which has no other bound.
 constexpr size_t kStepBlocks = 256;
 
+// What a chunk's message may have beside its data.
+constexpr size_t kChunkHeadBytes = 4096;
+
 // Weighing reads one number a row, mostly.
 constexpr size_t kWeighBytes = size_t{8} << 10;
 
@@ -50,6 +53,14 @@ absl::Status Stream::Accept(const grpc::ByteBuffer& body) {
         return AcceptHeader(std::move(message));
       case v1::ComputeStreamRequest::kChunk:
         if (header_ == nullptr) return refuse("a chunk", "a header first");
+        if (body.Length() > kMaxChunkBytes + kChunkHeadBytes) {
+          return LimitExceeded(
+              "chunk",
+              absl::StrCat("chunk: got a message of ", body.Length(),
+                           " bytes, allowed: at most ", kMaxChunkBytes,
+                           " of data and ", kChunkHeadBytes, " beside them"));
+        }
+        message->bytes = body.Length();
         return AcceptChunk(std::move(message));
       case v1::ComputeStreamRequest::PART_NOT_SET:
         break;
@@ -94,12 +105,23 @@ absl::Status Stream::AddInputs() {
                                 ? computation_->block_elements()
                                 : block_rows * per_row);
   }
-  if (block_bytes_ <= kMaxBlockBytes || rows == 0) return absl::OkStatus();
+  const size_t handled = block_bytes_ + OutputBytes();
+  if (handled <= kMaxBlockBytes || rows == 0) return absl::OkStatus();
   return InvalidField(
       {"predictions.shape", std::nullopt,
-       absl::StrCat("rows that are computed from ", block_bytes_,
-                    " bytes at once"),
+       absl::StrCat("rows whose computation takes ", handled,
+                    " bytes of chunks and outputs at once"),
        absl::StrCat("at most ", kMaxBlockBytes, " bytes in a stream")});
+}
+
+size_t Stream::OutputBytes() const {
+  const StreamOutputs wanted = item_.stream_outputs();
+  const size_t elements = computation_->ElementsAfter(1);
+  const size_t gradients =
+      wanted.gradient ? 1 + computation_->differentiable().size() : 0;
+  const size_t rows = wanted.row_losses ? computation_->RowsAfter(1) : 0;
+  return gradients * elements * SizeOf(computation_->gradient_dtype()) +
+         rows * sizeof(double);
 }
 
 absl::Status Stream::UnknownTensor(const std::string& name) {

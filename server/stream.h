@@ -99,6 +99,8 @@ class Stream {
   absl::Status AcceptChunk(std::unique_ptr<StreamMessage> message);
   absl::Status AddInputs();
   absl::Status UnknownTensor(const std::string& name);
+  // What the outputs of a block take.
+  size_t OutputBytes() const;
   absl::Status CheckLead() const;
   absl::Status WriteResult();
 

@@ -144,6 +144,16 @@ class StreamReactor final : public RawReactor {
 
   absl::Status Accept(const grpc::ByteBuffer& message) {
     if (!stream_.has_header() && message.Length() > kMaxChunkBytes) {
+      const int64_t budget = context_.budget.figures().budget;
+      if (static_cast<int64_t>(message.Length()) > budget - reserved_.bytes()) {
+        return LimitExceeded(
+            "memory_budget",
+            absl::StrCat("the header's ", message.Length(),
+                         " bytes beside the ", reserved_.bytes(),
+                         " of every stream are more than "
+                         "the memory budget of ",
+                         budget, " bytes"));
+      }
       auto more =
           context_.budget.TryReserve(static_cast<int64_t>(message.Length()));
       if (!more) {

@@ -68,7 +68,9 @@ absl::Status StreamTensor::Append(std::unique_ptr<StreamMessage> message) {
 void StreamTensor::Keep(const wire::Payload& payload,
                         std::unique_ptr<StreamMessage> message) {
   const auto runs = payload.pieces();
-  if (payload.size() < kWorthAPiece * runs.size()) {
+  // So are payloads that would keep more than themselves.
+  if (payload.size() < kWorthAPiece * runs.size() ||
+      payload.size() < message->bytes / 2) {
     for (const auto run : runs) Copy(run);
     return;
   }

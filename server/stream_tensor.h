@@ -24,6 +24,8 @@ namespace lossd {
 struct StreamMessage {
   v1::ComputeStreamRequest request;
   wire::ReceivedPayloads payloads;
+  // Of the whole message.
+  size_t bytes = 0;
 };
 
 // Takes a tensor's chunks in order, lends them to the library through a window,

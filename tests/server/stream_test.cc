@@ -331,6 +331,83 @@ TEST(StreamTest, RowsThatAreTooLong) {
                AllOf(HasSubstr("predictions.shape"), HasSubstr("16777216"))));
 }
 
+// The outputs of a row count, however small what comes in chunks is.
+TEST(StreamTest, RowsWithOutputsThatAreTooLarge) {
+  constexpr int64_t kColumns = int64_t{3} << 20;
+  v1::ComputeStreamRequest header;
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  item.mutable_loss()
+      ->mutable_sparse_categorical_cross_entropy()
+      ->set_prediction_kind(v1::PREDICTION_KIND_LOGITS);
+  item.mutable_predictions()->set_dtype(v1::DTYPE_BFLOAT16);
+  item.mutable_predictions()->add_shape(1);
+  item.mutable_predictions()->add_shape(kColumns);
+  item.mutable_predictions()->set_data(
+      std::string(2 * static_cast<size_t>(kColumns), '\0'));
+  item.mutable_targets()->set_dtype(v1::DTYPE_INT64);
+  item.mutable_targets()->add_shape(1);
+  EXPECT_THAT(Driver().Send(header), IsOk());
+  item.mutable_outputs()->set_gradient(true);
+  item.mutable_outputs()->set_gradient_dtype(v1::DTYPE_FLOAT64);
+  EXPECT_THAT(Driver().Send(header),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("predictions.shape"),
+                             HasSubstr("takes 25165832 bytes"))));
+}
+
+TEST(StreamTest, TensorsInChunksHaveADtype) {
+  v1::ComputeStreamRequest header = MseHeader(3);
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  item.mutable_targets()->Clear();
+  EXPECT_THAT(Driver().Send(header),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("targets.dtype: got DTYPE_UNSPECIFIED")));
+  // Where the library would not look at them, either.
+  item.mutable_loss()->mutable_triplet();
+  for (const char* name : {"positive", "negative"}) {
+    (*item.mutable_extra_inputs())[name] = item.predictions();
+  }
+  EXPECT_THAT(Driver().Send(header),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("targets.dtype: got DTYPE_UNSPECIFIED")));
+}
+
+// What a message has beside its data would be held with it.
+TEST(StreamTest, AMessageOfMoreThanItsChunk) {
+  v1::ComputeStreamRequest chunk = Zeros("targets", 0, 10);
+  chunk.mutable_chunk()
+      ->GetReflection()
+      ->MutableUnknownFields(chunk.mutable_chunk())
+      ->AddLengthDelimited(99, std::string(size_t{5} << 20, 'x'));
+  EXPECT_THAT(Driver().Send({MseHeader(10), chunk}),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("chunk: got a message of")));
+}
+
+// Compute would choose float64, by a divisor that comes too late here.
+TEST(StreamTest, FactorsThatTurnOutTooSmall) {
+  constexpr int64_t kRows = 8192;
+  constexpr size_t kHalf = kRows / 2;
+  v1::ComputeStreamRequest header = MseHeader(kRows);
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  *item.mutable_sample_weights() = item.predictions();
+  item.mutable_mask()->set_dtype(v1::DTYPE_BOOL);
+  item.mutable_mask()->add_shape(kRows);
+  const std::vector<float> weights(kHalf, 1e-36F);
+  std::string bytes(weights.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), weights.data(), bytes.size());
+  std::vector<v1::ComputeStreamRequest> messages = {header};
+  for (const int64_t first : {int64_t{0}, kRows / 2}) {
+    messages.push_back(ChunkOf("mask", first, std::string(kHalf, 1)));
+    messages.push_back(ChunkOf("sample_weights", first, bytes));
+    messages.push_back(Zeros("targets", first, kHalf));
+    messages.push_back(Zeros("predictions", first, kHalf));
+  }
+  EXPECT_THAT(Driver().Run(messages),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("sample_weights.data")));
+}
+
 // Nothing is allocated for what has not come.
 TEST(StreamTest, AShapeAloneTakesNoMemory) {
   Driver driver;
