@@ -71,6 +71,11 @@ class Cursor {
 // as a parser takes for one.
 constexpr size_t kLengthSize = 5;
 
+// A message whose payloads are smaller on average is not worth the trouble, and
+// would take many times its size in memory.
+constexpr size_t kBytesAPayload = 16;
+constexpr size_t kFewPayloads = 1024;
+
 void AppendVarint(uint64_t number, std::string* to) {
   uint8_t bytes[kMaxVarintSize];
   const uint8_t* const end = WriteVarint(number, bytes);
@@ -91,8 +96,12 @@ void SetLength(size_t length, char* room) {
 // Copies a message but for its payloads.
 class Detacher {
  public:
-  Detacher(ReceivedPayloads* payloads, std::string* rest)
-      : cursor_(payloads->slices_), payloads_(*payloads), rest_(*rest) {}
+  // Of a message of so many bytes.
+  Detacher(size_t size, ReceivedPayloads* payloads, std::string* rest)
+      : cursor_(payloads->slices_),
+        payloads_(*payloads),
+        rest_(*rest),
+        most_payloads_(kFewPayloads + size / kBytesAPayload) {}
 
   // False for what is better left to the generated parser.
   bool Detach(const Layout& layout, size_t end) {
@@ -146,6 +155,7 @@ class Detacher {
 
   bool DetachPayload(size_t size) {
     const auto index = static_cast<uint32_t>(payloads_.ranges_.size());
+    if (payloads_.ranges_.size() == most_payloads_) return false;
     const size_t first = payloads_.pieces_.size();
     const bool complete =
         cursor_.Take(size, [this](const uint8_t* run, size_t length) {
@@ -168,6 +178,7 @@ class Detacher {
   Cursor cursor_;
   ReceivedPayloads& payloads_;
   std::string& rest_;
+  const size_t most_payloads_;
 };
 
 Payload ReceivedPayloads::Of(const std::string& field) const {
@@ -182,7 +193,7 @@ bool Read(const grpc::ByteBuffer& body, const Layout& layout,
           google::protobuf::MessageLite* message, ReceivedPayloads* payloads) {
   if (!body.Valid() || !body.Dump(&payloads->slices_).ok()) return false;
   std::string rest;
-  if (Detacher(payloads, &rest).Detach(layout, body.Length())) {
+  if (Detacher(body.Length(), payloads, &rest).Detach(layout, body.Length())) {
     return message->ParseFromString(rest);
   }
   payloads->copied_ = true;

@@ -156,6 +156,19 @@ TEST(ReaderTest, WhatNoEncoderOfOursEmits) {
   ExpectSame(Field(2, Field(6, Field(1, "\xFF") + Field(2, data))));
 }
 
+// More payloads than are worth a place of their own.
+TEST(ReaderTest, ManyEmptyPayloads) {
+  std::string tensor;
+  for (int i = 0; i < 3000; ++i) tensor += Field(3, "");
+  tensor += Field(3, "last");
+  const auto length = [](size_t size) {
+    return std::string{static_cast<char>((size & 0x7F) | 0x80),
+                       static_cast<char>(size >> 7)};
+  };
+  const std::string predictions = "\x12" + length(tensor.size()) + tensor;
+  ExpectSame("\x12" + length(predictions.size()) + predictions);
+}
+
 TEST(ReaderTest, NothingIsNoMessage) {
   v1::ComputeRequest request;
   ReceivedPayloads payloads;
