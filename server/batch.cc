@@ -239,11 +239,11 @@ absl::StatusOr<grpc::ByteBuffer> Batch::Write() {
   head.set_numerics_version(response_.numerics_version());
   ReplySize size(limits_.max_message_bytes, items_.size(), head.ByteSizeLong());
   for (Item& item : items_) {
-    const size_t tensor_bytes =
-        item.status.ok() ? item.decoded.reply_bytes() : 0;
-    if (item.status.ok()) item.status = size.CheckRoom(tensor_bytes);
     if (item.status.ok()) {
-      size.Add(*item.result, tensor_bytes);
+      item.status = size.CheckRoom(item.decoded.reply_bytes());
+    }
+    if (item.status.ok()) {
+      size.Add(*item.result, item.decoded.payload_bytes());
     } else {
       size.AddRefusal(item.status, item.result);
     }

@@ -49,9 +49,9 @@ absl::Status ReplySize::CheckRoom(size_t tensor_bytes) const {
   return NoRoomInReply(tensor_bytes, limit_, left > 0 ? left : 0);
 }
 
-void ReplySize::Add(const v1::LossResult& result, size_t tensor_bytes) {
+void ReplySize::Add(const v1::LossResult& result, size_t payload_bytes) {
   --items_left_;
-  bytes_ += BytesInReply(result) + static_cast<int64_t>(tensor_bytes);
+  bytes_ += BytesInReply(result) + static_cast<int64_t>(payload_bytes);
 }
 
 void ReplySize::AddRefusal(const absl::Status& status, v1::LossResult* result) {

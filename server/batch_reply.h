@@ -25,8 +25,8 @@ class ReplySize {
   // room for the refusals of those behind it.
   absl::Status CheckRoom(size_t tensor_bytes) const;
 
-  // Counts the next result, whose tensors are apart.
-  void Add(const v1::LossResult& result, size_t tensor_bytes);
+  // Counts the next result, of which so many bytes are apart.
+  void Add(const v1::LossResult& result, size_t payload_bytes);
 
   // Makes the next result one that says why there is none, shortly if need be,
   // and counts it.

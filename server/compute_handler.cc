@@ -44,8 +44,8 @@ class ComputeJob final : public Job {
         for_request_(std::move(for_request)),
         batch_(
             request, context.limits, context.metrics, context.pool,
-            [&budget = context.budget, for_reply](int64_t bytes) {
-              return Reserve(bytes, budget, *for_reply);
+            [this, &budget = context.budget, for_reply](int64_t bytes) {
+              return Reserve(bytes, for_request_.bytes(), budget, *for_reply);
             },
             for_reply) {}
 
@@ -58,12 +58,19 @@ class ComputeJob final : public Job {
   void Answer() override;
 
  private:
-  static absl::Status Reserve(int64_t bytes, MemoryBudget& budget,
-                              ReplyMemory& memory) {
+  static absl::Status Reserve(int64_t bytes, int64_t request_bytes,
+                              MemoryBudget& budget, ReplyMemory& memory) {
     const int64_t lacking = bytes - memory.reserved.bytes();
     if (lacking <= 0) {
       memory.reserved.Shrink(bytes);
       return absl::OkStatus();
+    }
+    if (bytes > budget.figures().budget - request_bytes) {
+      return LimitExceeded("memory_budget",
+                           absl::StrCat("the request's ", request_bytes,
+                                        " bytes and the reply's ", bytes,
+                                        " are more than the memory budget of ",
+                                        budget.figures().budget, " bytes"));
     }
     auto more = budget.TryReserve(lacking);
     if (!more) {

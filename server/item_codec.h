@@ -59,6 +59,9 @@ class DecodedItem {
   // Bytes of the tensors in the reply.
   size_t reply_bytes() const;
 
+  // Those of them that are not in the result itself.
+  size_t payload_bytes() const { return as_values_ ? 0 : reply_bytes(); }
+
   // Bytes that the computation reads and writes.
   size_t work_bytes() const;
 

@@ -31,6 +31,10 @@ constexpr int64_t kMaxFreeBytes = int64_t{512} << 20;
 // What connections get to close by themselves when no loss is in flight.
 constexpr std::chrono::seconds kLinger(1);
 
+// How long a connection with calls may be silent before the server asks whether
+// the client is there, and how long the client may take to answer.
+constexpr int kKeepaliveMilliseconds = 20'000;
+
 // The name under which health checks ask for the service.
 constexpr char kServiceName[] = "lossd.v1.LossService";
 
@@ -121,7 +125,8 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget)
       scheduler_(
           {.threads = threads},
           [this](size_t jobs) { metrics_.SetQueueDepth(jobs); },
-          [this](double seconds) { metrics_.AddBusySeconds(seconds); }),
+          [this](double seconds) { metrics_.AddBusySeconds(seconds); },
+          [this] { pool_.TrimIdle(); }),
       context_{scheduler_, budget_, pool_, metrics_, limits_, abandon_},
       service_(context_),
       unknown_(metrics_) {}
@@ -153,6 +158,11 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   grpc::ResourceQuota quota("lossd");
   quota.Resize(static_cast<size_t>(budget_.figures().budget) / 4 * 5);
   builder.SetResourceQuota(quota);
+  // A client that is gone without a word gives its memory back.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             kKeepaliveMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             kKeepaliveMilliseconds);
   builder.RegisterService(&service_);
   builder.RegisterCallbackGenericService(&unknown_);
   std::vector<int> ports(listen.size());

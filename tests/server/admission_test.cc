@@ -129,7 +129,7 @@ TEST(AdmissionTest, RoomTimeoutAndCancellationAtOnce) {
 }
 
 constexpr int64_t kBudget = 1 << 20;
-constexpr int64_t kLimit = 600'000;
+constexpr int64_t kLimit = 1'000'000;
 
 // A service with a budget, of which the test takes what it likes.
 class ServiceTest : public testing::Test {
@@ -271,6 +271,13 @@ TEST_F(ServiceTest, AReplyLargerThanAnnounced) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(status.error_message(), HasSubstr("8000 bytes of the reply"));
   EXPECT_EQ(RetryDelay(status), 200);
+}
+
+// Both fit alone; trying again would not help.
+TEST_F(ServiceTest, ARequestAndItsReplyBeyondTheBudget) {
+  const grpc::Status status = Send(60'000);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("budget of 1048576 bytes"));
 }
 
 // There is room for no job at all.

@@ -751,6 +751,27 @@ TEST(BatchTest, LargeItemsHaveTheResultsOfTheLibrary) {
                 "predictions.data");
 }
 
+// Numbers in lists are in the result already.
+TEST(BatchTest, ListsCountOnce) {
+  v1::ComputeRequest request;
+  for (int i = 0; i < 2; ++i) {
+    v1::LossItem& item = *request.add_items();
+    item =
+        Parse<v1::LossItem>(absl::StrCat(kMse, "outputs { gradient: true }"));
+    item.mutable_predictions()->mutable_values()->mutable_values()->Resize(1000,
+                                                                           1);
+    *item.mutable_targets() = item.predictions();
+  }
+  BatchLimits limits = Limits();
+  // Two gradients of 8000 bytes, and what CheckRoom wants beside.
+  limits.max_message_bytes = 18'000;
+  const auto response = Compute(request, limits);
+  ASSERT_THAT(response, IsOk());
+  for (const v1::LossResult& result : response->results()) {
+    EXPECT_EQ(result.status().code(), 0) << result.status().message();
+  }
+}
+
 TEST(BatchTest, TextsAloneCanBeTooLarge) {
   v1::ComputeRequest request;
   for (int i = 0; i < 16; ++i) request.add_items();
