@@ -1,6 +1,9 @@
 #include "server/scheduler.h"
 
 #include <algorithm>
+#include <functional>
+#include <queue>
+#include <tuple>
 #include <utility>
 
 #include "lib/core/parallel_for.h"
@@ -47,11 +50,23 @@ bool Scheduler::Submit(std::unique_ptr<Job> job) {
   {
     const std::lock_guard lock(mutex_);
     if (jobs_ >= options_.max_jobs) return false;
-    submitted_.push_back(std::move(job));
-    on_jobs_(++jobs_);
+    Push(std::move(job));
   }
   changed_.notify_one();
   return true;
+}
+
+void Scheduler::SubmitMore(std::unique_ptr<Job> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    Push(std::move(job));
+  }
+  changed_.notify_one();
+}
+
+void Scheduler::Push(std::unique_ptr<Job> job) {
+  submitted_.push_back(std::move(job));
+  on_jobs_(++jobs_);
 }
 
 bool Scheduler::Full() const {
@@ -70,15 +85,17 @@ void Scheduler::Loop() {
     {
       std::unique_lock lock(mutex_);
       while (!changed_.wait_for(lock, kIdlePeriod, [this] {
-        return stopping_ || !submitted_.empty() || !callers_.empty();
+        return stopping_ || !submitted_.empty() || running_ > 0;
       })) {
+        lock.unlock();
         on_idle_();
+        lock.lock();
       }
-      if (submitted_.empty() && callers_.empty()) return;
+      if (submitted_.empty() && running_ == 0) return;
       submitted.swap(submitted_);
     }
     Accept(std::move(submitted));
-    End([](Running& running) { return running.job->Unwanted(); });
+    DropUnwanted();
     round.clear();
     const size_t bytes = PickRound(&round);
     if (!round.empty()) RunRound(round, bytes);
@@ -87,50 +104,72 @@ void Scheduler::Loop() {
 }
 
 void Scheduler::Accept(std::deque<std::unique_ptr<Job>> jobs) {
+  // Whoever waits alone owes nobody.
+  if (running_ == 0) callers_.clear();
+  running_ += jobs.size();
   for (std::unique_ptr<Job>& job : jobs) {
-    const auto [caller, is_new] = callers_.try_emplace(job->caller());
+    const auto [entry, is_new] = callers_.try_emplace(job->caller());
+    Caller& caller = entry->second;
     // Whoever was away has no claim to what others got meanwhile.
-    if (is_new) caller->second.served = served_;
-    caller->second.jobs.push_back({std::move(job)});
+    if (is_new) caller.served = served_;
+    std::list<Running> added;
+    added.push_back({std::move(job)});
+    Place(&caller, &added, added.begin());
   }
 }
 
-Scheduler::Caller* Scheduler::NextCaller(
-    const std::vector<Caller*>& exhausted) {
-  Caller* next = nullptr;
-  for (auto& [name, caller] : callers_) {
-    if (std::ranges::find(exhausted, &caller) != exhausted.end()) continue;
-    if (next == nullptr || caller.served < next->served) next = &caller;
+void Scheduler::Place(Caller* caller, std::list<Running>* from,
+                      std::list<Running>::iterator running) {
+  std::list<Running>& to = running->next_unit < running->job->units()
+                               ? caller->ready
+                               : caller->given;
+  to.splice(to.end(), *from, running);
+}
+
+size_t Scheduler::TakeTurn(Caller* caller, size_t most_bytes,
+                           std::vector<Unit>* round) {
+  const auto running = caller->ready.begin();
+  Job& job = *running->job;
+  const size_t units = job.units();
+  const size_t unit_bytes = std::max<size_t>(job.unit_bytes(), 1);
+  size_t bytes = 0;
+  while (running->next_unit < units && bytes < most_bytes) {
+    round->push_back({&job, running->next_unit++});
+    bytes += unit_bytes;
   }
-  return next;
+  // The caller's next turn is that of its next job.
+  Place(caller, &caller->ready, running);
+  return bytes;
 }
 
 size_t Scheduler::PickRound(std::vector<Unit>* round) {
+  struct Turn {
+    uint64_t served;
+    // Of equals, the first.
+    size_t order;
+    Caller* caller;
+    bool operator>(const Turn& other) const {
+      return std::tie(served, order) > std::tie(other.served, other.order);
+    }
+  };
+  std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns;
+  for (auto& [name, caller] : callers_) {
+    if (caller.ready.empty()) continue;
+    turns.push({caller.served, turns.size(), &caller});
+  }
   size_t bytes = 0;
-  std::vector<Caller*> exhausted;
-  while (bytes < round_bytes_) {
-    Caller* const caller = NextCaller(exhausted);
-    if (caller == nullptr) break;
-    served_ = caller->served;
-    const auto running = std::ranges::find_if(
-        caller->jobs,
-        [](const Running& each) { return each.next_unit < each.job->units(); });
-    if (running == caller->jobs.end()) {
-      exhausted.push_back(caller);
-      continue;
-    }
-    Job& job = *running->job;
-    const size_t unit_bytes = std::max<size_t>(job.unit_bytes(), 1);
-    size_t turn = 0;
-    while (running->next_unit < job.units() && turn < kTurnBytes &&
-           bytes < round_bytes_) {
-      round->push_back({&job, running->next_unit++});
-      turn += unit_bytes;
-      bytes += unit_bytes;
-    }
+  while (bytes < round_bytes_ && !turns.empty()) {
+    const auto [served, order, caller] = turns.top();
+    turns.pop();
+    served_ = served;
+    const size_t turn =
+        TakeTurn(caller, std::min(kTurnBytes, round_bytes_ - bytes), round);
+    bytes += turn;
     caller->served += turn;
-    // The caller's next turn is that of its next job.
-    caller->jobs.splice(caller->jobs.end(), caller->jobs, running);
+    if (!caller->ready.empty()) turns.push({caller->served, order, caller});
+  }
+  for (auto& [name, caller] : callers_) {
+    if (caller.ready.empty()) caller.served = std::max(caller.served, served_);
   }
   return bytes;
 }
@@ -153,25 +192,45 @@ void Scheduler::RunRound(const std::vector<Unit>& round, size_t bytes) {
   }
 }
 
-void Scheduler::FinishSteps() {
-  End([](Running& running) {
-    if (running.next_unit < running.job->units()) return false;
-    running.next_unit = 0;
-    return !running.job->NextStep();
-  });
-}
-
-void Scheduler::End(const std::function<bool(Running&)>& ended) {
+void Scheduler::DropUnwanted() {
   std::list<Running> over;
   for (auto& [name, caller] : callers_) {
-    for (auto each = caller.jobs.begin(); each != caller.jobs.end();) {
-      const auto running = each++;
-      if (ended(*running)) over.splice(over.end(), caller.jobs, running);
+    for (std::list<Running>* jobs : {&caller.ready, &caller.given}) {
+      for (auto each = jobs->begin(); each != jobs->end();) {
+        const auto running = each++;
+        if (running->job->Unwanted()) over.splice(over.end(), *jobs, running);
+      }
     }
   }
+  End(std::move(over));
+}
+
+void Scheduler::FinishSteps() {
+  std::list<Running> over;
+  for (auto& [name, caller] : callers_) {
+    std::list<Running> given = std::exchange(caller.given, {});
+    while (!given.empty()) {
+      const auto running = given.begin();
+      running->next_unit = 0;
+      if (running->job->NextStep()) {
+        Place(&caller, &given, running);
+      } else {
+        over.splice(over.end(), given, running);
+      }
+    }
+  }
+  End(std::move(over));
+}
+
+void Scheduler::End(std::list<Running> over) {
   if (over.empty()) return;
-  std::erase_if(callers_,
-                [](const auto& each) { return each.second.jobs.empty(); });
+  running_ -= over.size();
+  // Others remember how much they have had.
+  std::erase_if(callers_, [this](const auto& each) {
+    const Caller& caller = each.second;
+    return caller.ready.empty() && caller.given.empty() &&
+           caller.served <= served_;
+  });
   {
     // Whoever has the answer may count on the room.
     const std::lock_guard lock(mutex_);

@@ -36,6 +36,8 @@ struct SchedulerOptions {
 // Runs jobs in rounds: one parallel loop over units of all jobs, so that a
 // small job waits for a round and not for a large job. A round's bytes go to
 // the callers that have had least, in turn; a caller's go to its jobs in turn.
+// Nobody saves up what he does not use, and who has had more than his share
+// keeps waiting for the others, also if he comes back.
 //
 // OpenMP gives every calling thread a team: because only this thread calls it,
 // there is one. All functions are thread-safe.
@@ -57,6 +59,10 @@ class Scheduler {
   // False, and the job is destroyed without an answer, if there are too many.
   bool Submit(std::unique_ptr<Job> job);
 
+  // As Submit, but for more work of a call that has begun, which is never too
+  // much.
+  void SubmitMore(std::unique_ptr<Job> job);
+
   // Whether Submit would return false now.
   bool Full() const;
 
@@ -67,9 +73,11 @@ class Scheduler {
     size_t next_unit = 0;
   };
   struct Caller {
-    // Bytes the caller has had, or would have had if it had been there always.
+    // Bytes the caller has had, or would have had if it had always wanted some.
     uint64_t served = 0;
-    std::list<Running> jobs;
+    // Jobs with units that no round has, and those whose step has none left.
+    std::list<Running> ready;
+    std::list<Running> given;
   };
   struct Unit {
     Job* job = nullptr;
@@ -77,15 +85,23 @@ class Scheduler {
   };
 
   void Loop();
+  // Under the lock.
+  void Push(std::unique_ptr<Job> job);
   void Accept(std::deque<std::unique_ptr<Job>> jobs);
+  static void Place(Caller* caller, std::list<Running>* from,
+                    std::list<Running>::iterator running);
   // The units of the next round, and their bytes.
   size_t PickRound(std::vector<Unit>* round);
-  Caller* NextCaller(const std::vector<Caller*>& exhausted);
+  // Gives units of the caller's next job to the round, and returns their bytes.
+  static size_t TakeTurn(Caller* caller, size_t most_bytes,
+                         std::vector<Unit>* round);
   void RunRound(const std::vector<Unit>& round, size_t bytes);
-  // Moves jobs on whose step has run.
+  // Takes out the jobs that are unwanted, and moves those on whose step has
+  // run.
+  void DropUnwanted();
   void FinishSteps();
-  // Takes jobs out for which `ended` holds, and lets them answer.
-  void End(const std::function<bool(Running&)>& ended);
+  // Lets jobs answer that were taken out.
+  void End(std::list<Running> over);
 
   const SchedulerOptions options_;
   const std::function<void(size_t)> on_jobs_;
@@ -100,6 +116,8 @@ class Scheduler {
 
   // Of the thread.
   std::map<std::string, Caller> callers_;
+  // Jobs of all callers.
+  size_t running_ = 0;
   // What the caller had had that was served last.
   uint64_t served_ = 0;
   size_t round_bytes_;

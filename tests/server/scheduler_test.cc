@@ -5,16 +5,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <future>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace lossd {
 namespace {
@@ -42,10 +45,14 @@ class TestJob final : public Job {
         on_unit_(std::move(on_unit)) {}
 
   void set_unwanted(const std::atomic<bool>* unwanted) { unwanted_ = unwanted; }
+  void set_unit_bytes(size_t bytes) { unit_bytes_ = bytes; }
+  void set_on_answer(std::function<void()> on_answer) {
+    on_answer_ = std::move(on_answer);
+  }
 
   const std::string& caller() const override { return caller_; }
   size_t units() const override { return steps_[step_]; }
-  size_t unit_bytes() const override { return kUnitBytes; }
+  size_t unit_bytes() const override { return unit_bytes_; }
   void RunUnit(size_t unit) override {
     log_->push_back(absl::StrCat(name_, unit));
     if (on_unit_) on_unit_(unit);
@@ -55,7 +62,10 @@ class TestJob final : public Job {
     return ++step_ < steps_.size();
   }
   bool Unwanted() override { return unwanted_ != nullptr && *unwanted_; }
-  void Answer() override { log_->push_back(name_ + "."); }
+  void Answer() override {
+    log_->push_back(name_ + ".");
+    if (on_answer_) on_answer_();
+  }
 
  private:
   const std::string name_;
@@ -65,6 +75,8 @@ class TestJob final : public Job {
   std::vector<std::string>* const log_;
   const std::function<void(size_t)> on_unit_;
   const std::atomic<bool>* unwanted_ = nullptr;
+  size_t unit_bytes_ = kUnitBytes;
+  std::function<void()> on_answer_;
 };
 
 // One thread, so that units run in the order in which rounds take them, and
@@ -172,6 +184,49 @@ TEST(SchedulerTest, NobodyIsStarvedByWhoComesLate) {
       40);
 }
 
+// Who was there, but wanted little, does not either.
+TEST(SchedulerTest, NobodySavesUpWhatHeDoesNotUse) {
+  std::vector<size_t> steps(20, 1);
+  steps.push_back(100);
+  const auto log = LogOf(4, [&](Scheduler& scheduler, auto* events) {
+    scheduler.Submit(
+        std::make_unique<TestJob>("a", std::vector<size_t>{200}, events));
+    scheduler.Submit(std::make_unique<TestJob>("b", steps, events));
+  });
+  const auto b0 = std::ranges::find(log, "b1") - 1;
+  ASSERT_EQ(*b0, "b0");
+  EXPECT_EQ(
+      std::count_if(b0, b0 + 80,
+                    [](const std::string& event) { return event[0] == 'a'; }),
+      40);
+}
+
+// A unit may be more than a turn. The others get as much, whether it was the
+// last of its job or not.
+TEST(SchedulerTest, WhoComesBackHasNotForgottenWhatHeHad) {
+  constexpr size_t kUnits = 8;
+  const auto log = LogOf(2, [](Scheduler& scheduler, auto* events) {
+    const auto large = [events](const std::string& name) {
+      auto job =
+          std::make_unique<TestJob>(name, std::vector<size_t>{1}, events);
+      job->set_unit_bytes(kUnits * kUnitBytes);
+      return job;
+    };
+    auto first = large("b");
+    first->set_on_answer([=, &scheduler] { scheduler.Submit(large("b")); });
+    scheduler.Submit(std::move(first));
+    scheduler.Submit(
+        std::make_unique<TestJob>("c", std::vector<size_t>{20}, events));
+  });
+  std::vector<std::string> expected = {"b0", "b>", "b."};
+  for (size_t i = 0; i < kUnits; ++i) expected.push_back(absl::StrCat("c", i));
+  expected.push_back("b0");
+  ASSERT_GE(log.size(), expected.size());
+  EXPECT_TRUE(
+      std::ranges::equal(std::span(log).first(expected.size()), expected))
+      << absl::StrJoin(log, " ");
+}
+
 TEST(SchedulerTest, WhatIsUnwantedIsDroppedBetweenRounds) {
   std::vector<std::string> log;
   std::atomic<bool> unwanted = false;
@@ -211,6 +266,21 @@ TEST(SchedulerTest, RefusesWhatItHasNoRoomFor) {
   });
   EXPECT_THAT(
       log, ElementsAre("a0", "b0", "c0", "a>", "b>", "c>", "a.", "b.", "c."));
+}
+
+TEST(SchedulerTest, MoreOfWhatHasBegunIsNeverRefused) {
+  const auto log = LogOf(4, [](Scheduler& scheduler, auto* events) {
+    for (const char* name : {"a", "b", "c"}) {
+      EXPECT_TRUE(scheduler.Submit(
+          std::make_unique<TestJob>(name, std::vector<size_t>{1}, events)));
+    }
+    ASSERT_TRUE(scheduler.Full());
+    scheduler.SubmitMore(
+        std::make_unique<TestJob>("d", std::vector<size_t>{1}, events));
+    EXPECT_TRUE(scheduler.Full());
+  });
+  EXPECT_THAT(log, ElementsAre("a0", "b0", "c0", "d0", "a>", "b>", "c>", "d>",
+                               "a.", "b.", "c.", "d."));
 }
 
 TEST(SchedulerTest, TellsHowManyJobsThereAre) {
