@@ -8,7 +8,6 @@
 #include "lib/core/numerics.h"
 #include "lib/core/status_macros.h"
 #include "proto/wire/writer.h"
-#include "server/batch_reply.h"
 #include "server/error_details.h"
 #include "server/no_throw.h"
 #include "server/request_parser.h"
@@ -25,6 +24,15 @@ constexpr size_t kSmallUnitBytes = size_t{128} << 10;
 constexpr size_t kItemBytes = size_t{8} << 10;
 constexpr size_t kItemsAUnit = 16;
 
+// Items that are decoded at a time: enough to occupy a team, and few enough for
+// the cache.
+constexpr int kWaveItems = 1024;
+
+// A result takes this much memory, roughly, and messages this much need not be
+// counted: those of a few items.
+constexpr int64_t kResultBytes = 512;
+constexpr int64_t kUncountedBytes = 64 << 10;
+
 }  // namespace
 
 struct Batch::Item {
@@ -35,12 +43,12 @@ struct Batch::Item {
 };
 
 Batch::Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
-             Metrics& metrics, BufferPool& pool, ReserveReply reserve_reply,
+             Metrics& metrics, BufferPool& pool, BatchMemory memory,
              std::shared_ptr<const void> until_sent)
     : body_(request),
       limits_(limits),
       metrics_(metrics),
-      reserve_reply_(std::move(reserve_reply)),
+      memory_(std::move(memory)),
       request_(
           *google::protobuf::Arena::CreateMessage<v1::ComputeRequest>(&arena_)),
       response_(*google::protobuf::Arena::CreateMessage<v1::ComputeResponse>(
@@ -49,7 +57,7 @@ Batch::Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
       step_{.units = 1,
             .unit_bytes = kItemBytes,
             .run = [this](size_t) { return Parse(); },
-            .next = [this] { return BeginDecoding(); }} {}
+            .next = [this] { return BeginItems(); }} {}
 
 Batch::~Batch() = default;
 
@@ -96,23 +104,46 @@ absl::Status Batch::Parse() {
   return absl::OkStatus();
 }
 
-absl::Status Batch::BeginDecoding() {
-  items_ = std::vector<Item>(static_cast<size_t>(request_.items_size()));
-  response_.mutable_results()->Reserve(request_.items_size());
+absl::Status Batch::BeginItems() {
+  const int items = request_.items_size();
+  const int64_t message_bytes =
+      static_cast<int64_t>(arena_.SpaceAllocated()) + items * kResultBytes;
+  if (message_bytes > kUncountedBytes) {
+    LOSSD_RETURN_IF_ERROR(memory_.for_messages(message_bytes));
+  }
+  LOSSD_RETURN_IF_ERROR(CheckExtraInputs(
+      "defaults.extra_inputs",
+      static_cast<size_t>(request_.defaults().extra_inputs_size())));
+  shared_.Decode(request_.defaults(), payloads_);
+  v1::ComputeResponse head;
+  head.set_numerics_version(response_.numerics_version());
+  size_.emplace(limits_.max_message_bytes, items, head.ByteSizeLong());
+  response_.mutable_results()->Reserve(items);
+  return BeginWave();
+}
+
+absl::Status Batch::BeginWave() {
+  const int items = std::min(kWaveItems, request_.items_size() - first_);
+  items_ = std::vector<Item>(static_cast<size_t>(items));
+  if (items_.empty()) return absl::OkStatus();
   for (Item& item : items_) item.result = response_.add_results();
-  step_ = {.units = (items_.size() + kItemsAUnit - 1) / kItemsAUnit,
-           .unit_bytes = kItemsAUnit * kItemBytes,
+  const size_t units = (items_.size() + kItemsAUnit - 1) / kItemsAUnit;
+  step_ = {.units = units,
+           .unit_bytes = items_.size() * kItemBytes / units,
            .run = [this](size_t unit) { return Decode(unit); },
            .next = [this] { return BeginSmallItems(); }};
   return absl::OkStatus();
 }
 
 absl::Status Batch::Decode(size_t unit) {
+  ItemLosses losses;
+  const ItemContext context{payloads_, shared_, losses};
   const size_t end = std::min((unit + 1) * kItemsAUnit, items_.size());
   for (size_t i = unit * kItemsAUnit; i < end; ++i) {
     items_[i].status = items_[i].decoded.Decode(
-        Merge(request_.defaults(), request_.items(static_cast<int>(i))),
-        payloads_);
+        Merge(request_.defaults(),
+              request_.items(first_ + static_cast<int>(i))),
+        context);
   }
   return absl::OkStatus();
 }
@@ -120,17 +151,17 @@ absl::Status Batch::Decode(size_t unit) {
 // Tensors beyond the limit of the reply are not computed: most could not be
 // sent, and all would have to be held.
 absl::Status Batch::AllocateOutputs() {
-  int64_t left = limits_.max_message_bytes;
   for (Item& item : items_) {
     if (!item.status.ok()) continue;
     const size_t bytes = item.decoded.reply_bytes();
+    const int64_t left = limits_.max_message_bytes - reply_bytes_;
     if (bytes > static_cast<size_t>(left)) {
       item.status = NoRoomInReply(bytes, limits_.max_message_bytes, left);
     } else {
-      left -= static_cast<int64_t>(bytes);
+      reply_bytes_ += static_cast<int64_t>(bytes);
     }
   }
-  LOSSD_RETURN_IF_ERROR(reserve_reply_(limits_.max_message_bytes - left));
+  LOSSD_RETURN_IF_ERROR(memory_.for_reply(reply_bytes_));
   for (Item& item : items_) {
     if (!item.status.ok()) continue;
     item.outputs = item.decoded.AllocateOutputs(&tensors_, item.result);
@@ -140,6 +171,9 @@ absl::Status Batch::AllocateOutputs() {
 
 absl::Status Batch::BeginSmallItems() {
   LOSSD_RETURN_IF_ERROR(AllocateOutputs());
+  small_.clear();
+  large_.clear();
+  next_large_ = 0;
   size_t small_bytes = 0;
   size_t unit_bytes = kSmallUnitBytes;
   for (size_t i = 0; i < items_.size(); ++i) {
@@ -195,7 +229,7 @@ absl::Status Batch::BeginLargeItem() {
              .next = [this] { return BeginBlocks(); }};
     return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return FinishWave();
 }
 
 absl::Status Batch::BeginBlocks() {
@@ -233,22 +267,38 @@ void Batch::Encode(const absl::StatusOr<LossResult>& computed, Item* item) {
   }
 }
 
-absl::StatusOr<grpc::ByteBuffer> Batch::Write() {
+absl::Status Batch::FinishWave() {
   // Results are empty so far, or have all but their tensors' bytes.
-  v1::ComputeResponse head;
-  head.set_numerics_version(response_.numerics_version());
-  ReplySize size(limits_.max_message_bytes, items_.size(), head.ByteSizeLong());
   for (Item& item : items_) {
     if (item.status.ok()) {
-      item.status = size.CheckRoom(item.decoded.reply_bytes());
+      item.status = size_->CheckRoom(item.decoded.reply_bytes());
     }
     if (item.status.ok()) {
-      size.Add(*item.result, item.decoded.payload_bytes());
+      size_->Add(*item.result, item.decoded.payload_bytes());
     } else {
-      size.AddRefusal(item.status, item.result);
+      size_->AddRefusal(item.status, item.result);
     }
-    metrics_.CountItem(item.decoded.loss_name(), item.status.code(),
-                       item.status.ok() ? item.decoded.elements() : 0);
+    Count(item);
+  }
+  first_ += static_cast<int>(items_.size());
+  return BeginWave();
+}
+
+void Batch::Count(const Item& item) {
+  const std::string& loss = item.decoded.loss_name();
+  auto same = std::ranges::find_if(ended_, [&](const Ended& each) {
+    return each.code == item.status.code() && each.loss == loss;
+  });
+  if (same == ended_.end()) {
+    same = ended_.insert(ended_.end(), {loss, item.status.code()});
+  }
+  ++same->items;
+  if (item.status.ok()) same->elements += item.decoded.elements();
+}
+
+absl::StatusOr<grpc::ByteBuffer> Batch::Write() {
+  for (const Ended& each : ended_) {
+    metrics_.CountItems(each.loss, each.code, each.items, each.elements);
   }
   grpc::ByteBuffer reply = wire::WriteMessage(response_, tensors_.payloads());
   const size_t bytes = reply.Length();

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,10 +21,12 @@
 #include "lib/compute.h"
 #include "lossd/v1/loss_service.pb.h"
 #include "proto/wire/reader.h"
+#include "server/batch_reply.h"
 #include "server/buffer_pool.h"
 #include "server/item_codec.h"
 #include "server/metrics.h"
 #include "server/reply_tensors.h"
+#include "server/shared_tensors.h"
 
 namespace lossd {
 
@@ -34,20 +37,26 @@ struct BatchLimits {
   int64_t max_message_bytes = 0;
 };
 
-// One request of Compute: parsed, its items decoded, small items computed many
-// at a time, large ones block by block. The reply has the same bytes for any
-// order of units. As for Job: RunUnit may be called by several threads at a
-// time, everything else by one. No exception but that of the constructor leaves
-// it.
+// Asked before memory is taken: an error ends the batch.
+struct BatchMemory {
+  // For messages in memory, beside the bytes of the request; once at most.
+  std::function<absl::Status(int64_t bytes)> for_messages;
+  // For the bytes of all tensors of the reply until then; never less than
+  // before.
+  std::function<absl::Status(int64_t bytes)> for_reply;
+};
+
+// One request of Compute: parsed, then wave by wave its items are decoded,
+// small ones computed many at a time, large ones block by block. The reply has
+// the same bytes for any order of units. As for Job: RunUnit may be called by
+// several threads at a time, everything else by one. No exception but that of
+// the constructor leaves it.
 class Batch {
  public:
-  // Memory for the bytes of the reply's tensors: an error ends the batch.
-  using ReserveReply = std::function<absl::Status(int64_t bytes)>;
-
   // Everything referred to must outlive this; `until_sent` is kept until the
   // reply's tensors are sent.
   Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
-        Metrics& metrics, BufferPool& pool, ReserveReply reserve_reply,
+        Metrics& metrics, BufferPool& pool, BatchMemory memory,
         std::shared_ptr<const void> until_sent);
   ~Batch();
   Batch(const Batch&) = delete;
@@ -75,8 +84,17 @@ class Batch {
     std::function<absl::Status()> next;
   };
 
+  // Items that ended alike.
+  struct Ended {
+    std::string loss;
+    absl::StatusCode code = absl::StatusCode::kOk;
+    size_t items = 0;
+    size_t elements = 0;
+  };
+
   absl::Status Parse();
-  absl::Status BeginDecoding();
+  absl::Status BeginItems();
+  absl::Status BeginWave();
   absl::Status Decode(size_t unit);
   absl::Status AllocateOutputs();
   absl::Status BeginSmallItems();
@@ -84,6 +102,8 @@ class Batch {
   absl::Status BeginLargeItem();
   absl::Status BeginBlocks();
   absl::Status FinishLargeItem();
+  absl::Status FinishWave();
+  void Count(const Item& item);
   void Encode(const absl::StatusOr<LossResult>& computed, Item* item);
   absl::StatusOr<grpc::ByteBuffer> Write();
   // Runs `step`, and remembers the status if it fails.
@@ -92,12 +112,19 @@ class Batch {
   const grpc::ByteBuffer body_;
   const BatchLimits& limits_;
   Metrics& metrics_;
-  const ReserveReply reserve_reply_;
+  const BatchMemory memory_;
   wire::ReceivedPayloads payloads_;
   google::protobuf::Arena arena_;
   v1::ComputeRequest& request_;
   v1::ComputeResponse& response_;
+  SharedTensors shared_;
   ReplyTensors tensors_;
+  // Of the tensors of all items until now.
+  int64_t reply_bytes_ = 0;
+  std::optional<ReplySize> size_;
+  std::vector<Ended> ended_;
+  // The wave: items from this one of the request on.
+  int first_ = 0;
   std::vector<Item> items_;
   // Items of each unit of the small ones, by their indices.
   std::vector<std::vector<size_t>> small_;

@@ -22,15 +22,30 @@ namespace lossd {
 // microseconds: handing it to another one and back would take as long.
 inline constexpr size_t kSmallWork = size_t{32} << 10;
 
-// Runs a small job on this thread, but for its answer.
-inline void RunHere(Job& job, Metrics& metrics) {
+// Whether a step of a small request takes no longer. It may have many items, or
+// items with large tensors of the defaults.
+inline bool IsSmallStep(const Job& job) {
+  constexpr size_t kSmallStep = size_t{128} << 10;
+  return job.units() * job.unit_bytes() <= kSmallStep;
+}
+
+// Runs a step on this thread.
+inline void RunStep(Job& job, Metrics& metrics) {
   const auto start = std::chrono::steady_clock::now();
-  do {
-    for (size_t i = 0; i < job.units(); ++i) job.RunUnit(i);
-  } while (job.NextStep());
+  for (size_t i = 0; i < job.units(); ++i) job.RunUnit(i);
   const std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
   metrics.AddBusySeconds(seconds.count());
+}
+
+// Runs the steps of a small request on this thread, but for its answer. False
+// if it comes to a step that is not small, which is left for the scheduler.
+inline bool RunWhileSmall(Job& job, Metrics& metrics) {
+  while (IsSmallStep(job)) {
+    RunStep(job, metrics);
+    if (!job.NextStep()) return true;
+  }
+  return false;
 }
 
 // The server cannot take one more job.

@@ -23,13 +23,6 @@
 namespace lossd {
 namespace {
 
-// What a reply's tensors may take until they are sent.
-struct ReplyMemory {
-  MemoryBudget::Reservation reserved;
-  // What was not reserved beforehand.
-  MemoryBudget::Reservation more;
-};
-
 class ComputeReactor;
 
 // The work of a call, which says what became of it to the reactor.
@@ -38,16 +31,23 @@ class ComputeJob final : public Job {
   ComputeJob(ComputeReactor& reactor, std::string caller,
              const grpc::ByteBuffer& request, const ComputeContext& context,
              MemoryBudget::Reservation for_request,
-             const std::shared_ptr<ReplyMemory>& for_reply)
+             std::shared_ptr<MemoryBudget::Reservation> for_reply)
       : reactor_(reactor),
         caller_(std::move(caller)),
+        budget_(context.budget),
         for_request_(std::move(for_request)),
-        batch_(
-            request, context.limits, context.metrics, context.pool,
-            [this, &budget = context.budget, for_reply](int64_t bytes) {
-              return Reserve(bytes, for_request_.bytes(), budget, *for_reply);
-            },
-            for_reply) {}
+        for_reply_(std::move(for_reply)),
+        batch_(request, context.limits, context.metrics, context.pool,
+               {.for_messages =
+                    [this](int64_t bytes) {
+                      return Reserve(bytes, "messages", &for_messages_);
+                    },
+                .for_reply =
+                    [this](int64_t bytes) {
+                      reply_bytes_ = bytes;
+                      return Reserve(bytes, "reply", for_reply_.get());
+                    }},
+               for_reply_) {}
 
   const std::string& caller() const override { return caller_; }
   size_t units() const override { return batch_.units(); }
@@ -58,34 +58,41 @@ class ComputeJob final : public Job {
   void Answer() override;
 
  private:
-  static absl::Status Reserve(int64_t bytes, int64_t request_bytes,
-                              MemoryBudget& budget, ReplyMemory& memory) {
-    const int64_t lacking = bytes - memory.reserved.bytes();
-    if (lacking <= 0) {
-      memory.reserved.Shrink(bytes);
-      return absl::OkStatus();
+  // Makes a reservation at least as large.
+  absl::Status Reserve(int64_t bytes, absl::string_view what,
+                       MemoryBudget::Reservation* reserved) {
+    const int64_t lacking = bytes - reserved->bytes();
+    if (lacking <= 0) return absl::OkStatus();
+    const int64_t budget = budget_.figures().budget;
+    const int64_t others = for_request_.bytes() + for_messages_.bytes() +
+                           for_reply_->bytes() - reserved->bytes();
+    if (bytes > budget - others) {
+      return LimitExceeded(
+          "memory_budget",
+          absl::StrCat("the ", bytes, " bytes of the ", what, " beside ",
+                       others,
+                       " of the same call are more than the memory budget of ",
+                       budget, " bytes"));
     }
-    if (bytes > budget.figures().budget - request_bytes) {
-      return LimitExceeded("memory_budget",
-                           absl::StrCat("the request's ", request_bytes,
-                                        " bytes and the reply's ", bytes,
-                                        " are more than the memory budget of ",
-                                        budget.figures().budget, " bytes"));
-    }
-    auto more = budget.TryReserve(lacking);
+    auto more = budget_.TryReserveMore(lacking);
     if (!more) {
       return TryAgain(absl::StrCat("there is no memory now for the ", bytes,
-                                   " bytes of the reply, try again later"),
+                                   " bytes of the ", what, ", try again later"),
                       kNoMemoryDelay);
     }
-    memory.more = *std::move(more);
+    reserved->Add(*std::move(more));
     return absl::OkStatus();
   }
 
   ComputeReactor& reactor_;
   const std::string caller_;
-  // Goes after the batch, which has the request.
+  MemoryBudget& budget_;
+  // Go after the batch, which has the request.
   const MemoryBudget::Reservation for_request_;
+  MemoryBudget::Reservation for_messages_;
+  // Of the reply's tensors, until they are sent.
+  const std::shared_ptr<MemoryBudget::Reservation> for_reply_;
+  int64_t reply_bytes_ = 0;
   Batch batch_;
   absl::Status interrupted_;
 };
@@ -208,17 +215,17 @@ class ComputeReactor final : public RawReactor {
     const int64_t bytes =
         std::min(static_cast<int64_t>(request_.Length()), reserved_.bytes());
     MemoryBudget::Reservation for_request = reserved_.Split(bytes);
-    for_reply_ = std::make_shared<ReplyMemory>();
-    for_reply_->reserved = std::move(reserved_);
+    for_reply_ =
+        std::make_shared<MemoryBudget::Reservation>(std::move(reserved_));
     auto job =
         std::make_unique<ComputeJob>(*this, call_.peer(), request_, context_,
                                      std::move(for_request), for_reply_);
-    if (request_.Length() <= kSmallWork) {
-      if (!job->Unwanted()) RunHere(*job, context_.metrics);
-      return job->Answer();
-    }
+    const bool small = request_.Length() <= kSmallWork;
     // The job keeps what it needs of the request.
     request_.Clear();
+    if (small && (job->Unwanted() || RunWhileSmall(*job, context_.metrics))) {
+      return job->Answer();
+    }
     if (!context_.scheduler.Submit(std::move(job))) EndWith(TooManyJobs());
   }
 
@@ -229,7 +236,7 @@ class ComputeReactor final : public RawReactor {
   std::optional<wire::AnnouncedBytes> announced_;
   MemoryBudget::Reservation reserved_;
   // Small tensors are copied into the reply, which gRPC has until OnDone.
-  std::shared_ptr<ReplyMemory> for_reply_;
+  std::shared_ptr<MemoryBudget::Reservation> for_reply_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer excess_;
   grpc::ByteBuffer reply_;
@@ -243,6 +250,7 @@ bool ComputeJob::Unwanted() {
 }
 
 void ComputeJob::Answer() {
+  for_reply_->Shrink(std::min(for_reply_->bytes(), reply_bytes_));
   if (interrupted_.ok()) {
     reactor_.Answer(batch_.Reply());
   } else {

@@ -13,7 +13,7 @@
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
 #include "lib/plan.h"
-#include "server/catalog.h"
+#include "server/loss_codec.h"
 #include "server/status_adapter.h"
 
 namespace lossd {
@@ -44,36 +44,6 @@ absl::StatusOr<std::optional<Reduction>> DecodeReduction(
   return NotServed({"reduction", std::nullopt,
                     absl::StrCat(static_cast<int>(reduction)),
                     "NONE, SUM, MEAN, WEIGHTED_MEAN, BATCHMEAN"});
-}
-
-absl::StatusOr<Semantics> DecodeSemantics(v1::Semantics semantics) {
-  switch (semantics) {
-    case v1::SEMANTICS_UNSPECIFIED:
-    case v1::SEMANTICS_STRICT:
-      return Semantics::kStrict;
-    case v1::SEMANTICS_PYTORCH:
-      return Semantics::kPytorch;
-    case v1::SEMANTICS_KERAS:
-      return Semantics::kKeras;
-    case v1::Semantics_INT_MIN_SENTINEL_DO_NOT_USE_:
-    case v1::Semantics_INT_MAX_SENTINEL_DO_NOT_USE_:
-      break;
-  }
-  return NotServed({"semantics", std::nullopt,
-                    absl::StrCat(static_cast<int>(semantics)),
-                    "STRICT, PYTORCH, KERAS"});
-}
-
-v1::Semantics EncodeSemantics(Semantics semantics) {
-  switch (semantics) {
-    case Semantics::kStrict:
-      return v1::SEMANTICS_STRICT;
-    case Semantics::kPytorch:
-      return v1::SEMANTICS_PYTORCH;
-    case Semantics::kKeras:
-      return v1::SEMANTICS_KERAS;
-  }
-  return v1::SEMANTICS_UNSPECIFIED;
 }
 
 v1::Reduction EncodeReduction(Reduction reduction) {
@@ -152,34 +122,38 @@ void SetShape(std::span<const int64_t> shape, Dtype dtype, v1::Tensor* tensor) {
 
 }  // namespace
 
+absl::Status CheckExtraInputs(const std::string& path, size_t count) {
+  if (count <= kMaxExtraInputs) return absl::OkStatus();
+  return InvalidField({path, std::nullopt, absl::StrCat(count, " tensors"),
+                       absl::StrCat("at most ", kMaxExtraInputs)});
+}
+
 absl::Status DecodedItem::Decode(const MergedItem& item,
-                                 const wire::ReceivedPayloads& payloads) {
+                                 const ItemContext& context) {
   const v1::Loss& wanted =
       item.loss != nullptr ? *item.loss : v1::Loss::default_instance();
-  loss_name_ = LossName(wanted);
-  absl::StatusOr<DecodedLoss> loss = DecodeLoss(wanted);
-  if (!loss.ok()) return loss.status();
-  spec_.params = loss->params;
-  options_path_ = std::move(loss->options_path);
-  const absl::StatusOr<Semantics> semantics = DecodeSemantics(item.semantics);
-  if (!semantics.ok()) return semantics.status();
-  spec_.semantics = *semantics;
-  AllLosses::Resolve(spec_.semantics, &spec_.params);
-  // The documented defaults are those of STRICT.
-  loss_in_force_ =
-      EncodeLoss(spec_.params, spec_.semantics == Semantics::kStrict);
+  loss_ = context.losses.Decode(wanted, item.semantics);
+  LOSSD_RETURN_IF_ERROR(loss_->status);
+  spec_.params = loss_->params;
+  spec_.semantics = loss_->semantics;
   const auto reduction = DecodeReduction(item.reduction);
   if (!reduction.ok()) return reduction.status();
   spec_.reduction = *reduction;
   spec_.normalizer = item.normalizer;
-  LOSSD_RETURN_IF_ERROR(DecodeTensors(item, payloads));
+  LOSSD_RETURN_IF_ERROR(DecodeTensors(item, context));
   return DecodeOutputs(item);
 }
 
 absl::Status DecodedItem::DecodeStreamed(
     const MergedItem& item, const wire::ReceivedPayloads& payloads) {
   streamed_ = true;
-  return Decode(item, payloads);
+  ItemLosses losses;
+  return Decode(item, {payloads, SharedTensors(), losses});
+}
+
+const std::string& DecodedItem::loss_name() const {
+  static const std::string unknown;
+  return loss_ != nullptr ? loss_->name : unknown;
 }
 
 StreamOutputs DecodedItem::stream_outputs() const {
@@ -191,27 +165,30 @@ StreamOutputs DecodedItem::stream_outputs() const {
 
 absl::Status DecodedItem::DecodeTensor(std::string path,
                                        const v1::Tensor& tensor,
-                                       const wire::ReceivedPayloads& payloads,
+                                       const ItemContext& context,
                                        TensorView* view) {
-  DecodedTensor& decoded = tensors_.emplace_back(std::move(path));
-  absl::Status status = streamed_ ? decoded.DecodeStreamed(tensor, payloads)
-                                  : decoded.Decode(tensor, payloads);
+  if (const auto* shared = context.shared.Find(tensor)) {
+    tensors_.push_back(&shared->tensor);
+    *view = shared->tensor.view();
+    return shared->status;
+  }
+  DecodedTensor& decoded = own_tensors_[own_count_++];
+  tensors_.push_back(&decoded);
+  absl::Status status =
+      streamed_
+          ? decoded.DecodeStreamed(std::move(path), tensor, context.payloads)
+          : decoded.Decode(std::move(path), tensor, context.payloads);
   *view = decoded.view();
   return status;
 }
 
-absl::Status DecodedItem::DecodeTensors(
-    const MergedItem& item, const wire::ReceivedPayloads& payloads) {
+absl::Status DecodedItem::DecodeTensors(const MergedItem& item,
+                                        const ItemContext& context) {
   if (item.predictions == nullptr) {
     return InvalidField({"predictions", std::nullopt, "nothing", "a tensor"});
   }
-  LOSSD_RETURN_IF_ERROR(DecodeTensor("predictions", *item.predictions, payloads,
-                                     &inputs_.predictions));
-  // Some losses have none; whether this one does, the library knows.
-  if (item.targets != nullptr) {
-    LOSSD_RETURN_IF_ERROR(
-        DecodeTensor("targets", *item.targets, payloads, &inputs_.targets));
-  }
+  LOSSD_RETURN_IF_ERROR(
+      CheckExtraInputs("extra_inputs", item.extra_inputs.size()));
   const struct {
     const char* path;
     const v1::Tensor* tensor;
@@ -221,10 +198,21 @@ absl::Status DecodedItem::DecodeTensors(
       {"mask", item.mask, &inputs_.mask},
       {"upstream_gradient", item.upstream_gradient, &inputs_.upstream_gradient},
   };
+  const auto given = std::ranges::count_if(
+      optional, [](const auto& each) { return each.tensor != nullptr; });
+  own_tensors_ = std::make_unique<DecodedTensor[]>(
+      2 + static_cast<size_t>(given) + item.extra_inputs.size());
+  LOSSD_RETURN_IF_ERROR(DecodeTensor("predictions", *item.predictions, context,
+                                     &inputs_.predictions));
+  // Some losses have none; whether this one does, the library knows.
+  if (item.targets != nullptr) {
+    LOSSD_RETURN_IF_ERROR(
+        DecodeTensor("targets", *item.targets, context, &inputs_.targets));
+  }
   for (const auto& [path, tensor, view] : optional) {
     if (tensor == nullptr) continue;
     LOSSD_RETURN_IF_ERROR(
-        DecodeTensor(path, *tensor, payloads, &view->emplace()));
+        DecodeTensor(path, *tensor, context, &view->emplace()));
   }
   // The names must not move once a view points to them.
   for (const auto& [name, tensor] : item.extra_inputs) {
@@ -233,7 +221,7 @@ absl::Status DecodedItem::DecodeTensors(
   for (const std::string& name : extra_names_) {
     NamedTensor& extra = extra_inputs_.emplace_back(NamedTensor{name, {}});
     LOSSD_RETURN_IF_ERROR(DecodeTensor(absl::StrCat("extra_inputs.", name),
-                                       *item.extra_inputs.at(name), payloads,
+                                       *item.extra_inputs.at(name), context,
                                        &extra.tensor));
   }
   inputs_.extra_inputs = extra_inputs_;
@@ -288,8 +276,9 @@ v1::Tensor* DecodedItem::GradientOf(const Gradient& gradient,
 
 size_t DecodedItem::work_bytes() const {
   size_t bytes = reply_bytes();
-  for (const DecodedTensor& tensor : tensors_)
-    bytes += tensor.view().data.size();
+  for (const DecodedTensor* tensor : tensors_) {
+    bytes += tensor->view().data.size();
+  }
   return bytes;
 }
 
@@ -343,7 +332,7 @@ void DecodedItem::Encode(const LossResult& computed,
   for (const std::string& warning : computed.warnings) {
     result->add_warnings(warning);
   }
-  *result->mutable_loss_in_force() = loss_in_force_;
+  *result->mutable_loss_in_force() = loss_->in_force;
   ClearReplaced(extra_names_, spec_.semantics, result->mutable_loss_in_force());
   result->set_reduction(EncodeReduction(computed.reduction));
   result->set_semantics(EncodeSemantics(spec_.semantics));
@@ -369,13 +358,15 @@ absl::Status DecodedItem::WithProtoPath(const absl::Status& status) const {
   constexpr char kData[] = ".data";
   std::string& field = violation->field;
   if (absl::StartsWith(field, kOptions)) {
-    field =
-        absl::StrCat(options_path_, ".", absl::StripPrefix(field, kOptions));
+    field = absl::StrCat(loss_->options_path, ".",
+                         absl::StripPrefix(field, kOptions));
   } else if (absl::EndsWith(field, kData)) {
     const std::string path(absl::StripSuffix(field, kData));
-    const auto tensor = std::ranges::find(tensors_, path, &DecodedTensor::path);
+    const auto tensor = std::ranges::find_if(
+        tensors_,
+        [&](const DecodedTensor* each) { return each->path() == path; });
     if (tensor != tensors_.end()) {
-      field = absl::StrCat(path, ".", tensor->storage());
+      field = absl::StrCat(path, ".", (*tensor)->storage());
     }
   }
   return InvalidField(*violation);

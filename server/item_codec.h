@@ -5,27 +5,43 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "lib/compute.h"
 #include "lib/stream.h"
 #include "lossd/v1/loss_service.pb.h"
-#include "server/loss_codec.h"
+#include "server/item_loss.h"
 #include "server/merged_item.h"
 #include "server/reply_tensors.h"
+#include "server/shared_tensors.h"
 #include "server/tensor_codec.h"
 
 namespace lossd {
 
+// Most extra inputs of an item, those of the defaults included: more than any
+// loss has.
+inline constexpr int kMaxExtraInputs = 16;
+
+// INVALID_ARGUMENT for more than that.
+absl::Status CheckExtraInputs(const std::string& path, size_t count);
+
+// What items are decoded with.
+struct ItemContext {
+  const wire::ReceivedPayloads& payloads;
+  const SharedTensors& shared;
+  ItemLosses& losses;
+};
+
 // An item as the library takes it, and the way back. Borrows the messages that
-// `item` points to. For one thread.
+// `item` points to, and of the context all but the losses. For one thread.
 //
 //   DecodedItem decoded;
-//   status = decoded.Decode(Merge(defaults, item), payloads);
+//   status = decoded.Decode(Merge(defaults, item), context);
 //   Outputs outputs = decoded.AllocateOutputs(&tensors, &result);
 //   ... Computation::Plan(decoded.spec(), decoded.inputs(), outputs) ...
 //   decoded.Encode(computed, &result);
@@ -33,8 +49,7 @@ class DecodedItem {
  public:
   // INVALID_ARGUMENT or UNIMPLEMENTED, with a violation whose field is a path
   // of the proto relative to the item.
-  absl::Status Decode(const MergedItem& item,
-                      const wire::ReceivedPayloads& payloads);
+  absl::Status Decode(const MergedItem& item, const ItemContext& context);
 
   // The item of a stream: tensors without storage are windows.
   absl::Status DecodeStreamed(const MergedItem& item,
@@ -43,15 +58,17 @@ class DecodedItem {
   const LossSpec& spec() const { return spec_; }
   const Inputs& inputs() const { return inputs_; }
 
-  // The tensors that were given, for streams: they do not move.
-  std::list<DecodedTensor>& tensors() { return tensors_; }
+  // The tensors that were given and are not shared, for streams.
+  std::span<DecodedTensor> own_tensors() {
+    return {own_tensors_.get(), own_count_};
+  }
 
   // What is wanted, for streams.
   StreamOutputs stream_outputs() const;
 
   // Name of the loss, whatever else is wrong with the item; empty if that is
   // not known. For metrics.
-  const std::string& loss_name() const { return loss_name_; }
+  const std::string& loss_name() const;
 
   // Elements of the predictions.
   size_t elements() const { return elements_; }
@@ -78,10 +95,9 @@ class DecodedItem {
 
  private:
   absl::Status DecodeTensors(const MergedItem& item,
-                             const wire::ReceivedPayloads& payloads);
+                             const ItemContext& context);
   absl::Status DecodeTensor(std::string path, const v1::Tensor& tensor,
-                            const wire::ReceivedPayloads& payloads,
-                            TensorView* view);
+                            const ItemContext& context, TensorView* view);
   absl::Status DecodeOutputs(const MergedItem& item);
 
   // A gradient of the reply: of an extra input, or of the predictions if that
@@ -98,19 +114,20 @@ class DecodedItem {
                                 size_t elements, ReplyTensors* tensors,
                                 v1::Tensor* tensor, std::string* buffer) const;
 
+  std::shared_ptr<const ItemLoss> loss_;
   LossSpec spec_;
-  std::string options_path_;
-  std::string loss_name_;
-  v1::Loss loss_in_force_;
   // They cannot move.
-  std::list<DecodedTensor> tensors_;
+  std::unique_ptr<DecodedTensor[]> own_tensors_;
+  size_t own_count_ = 0;
+  // Those that are shared, too.
+  absl::InlinedVector<const DecodedTensor*, 3> tensors_;
   std::vector<std::string> extra_names_;
   std::vector<NamedTensor> extra_inputs_;
   Inputs inputs_;
   size_t elements_ = 0;
   OutputShapes shapes_;
   // None if no gradient is wanted.
-  std::vector<Gradient> gradients_;
+  absl::InlinedVector<Gradient, 1> gradients_;
   std::vector<NamedOutput> extra_outputs_;
   bool row_losses_ = false;
   bool diagnostics_ = false;

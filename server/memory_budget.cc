@@ -113,6 +113,11 @@ MemoryBudget::Reservation MemoryBudget::Reservation::Split(int64_t bytes) {
   return {state_, bytes};
 }
 
+void MemoryBudget::Reservation::Add(Reservation other) {
+  if (state_ == nullptr) state_ = other.state_;
+  bytes_ += std::exchange(other.bytes_, 0);
+}
+
 MemoryBudget::MemoryBudget(int64_t bytes, size_t max_waiting)
     : state_(std::make_shared<State>(bytes, max_waiting)) {}
 
@@ -127,6 +132,14 @@ std::optional<MemoryBudget::Reservation> MemoryBudget::TryReserve(
   assert(bytes >= 0);
   const std::lock_guard lock(state_->mutex);
   if (!state_->AtOnce(bytes)) return std::nullopt;
+  return state_->Take(bytes);
+}
+
+std::optional<MemoryBudget::Reservation> MemoryBudget::TryReserveMore(
+    int64_t bytes) {
+  assert(bytes >= 0);
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->HasRoom(bytes)) return std::nullopt;
   return state_->Take(bytes);
 }
 

@@ -42,6 +42,8 @@ class MemoryBudget {
     // Takes `bytes`, at most bytes(), out of this one, to be returned on its
     // own.
     [[nodiscard]] Reservation Split(int64_t bytes);
+    // Takes over what `other`, of the same budget, holds.
+    void Add(Reservation other);
 
    private:
     friend class MemoryBudget;
@@ -74,6 +76,10 @@ class MemoryBudget {
   // Nothing if there is no room now, or others wait for it. There always is
   // room for 0 bytes.
   std::optional<Reservation> TryReserve(int64_t bytes);
+
+  // As TryReserve, for whoever holds a reservation already: those who wait do
+  // not come first, since what they wait for is that he ends.
+  std::optional<Reservation> TryReserveMore(int64_t bytes);
 
   // Calls `ready` once, when there is room: perhaps before this returns.
   // Errors, after which `ready` is not called: RESOURCE_EXHAUSTED, more than

@@ -45,7 +45,7 @@ Gauge& Single(prometheus::Registry& registry, const char* name,
 CodeCounters::CodeCounters(Family<Counter>& family, prometheus::Labels labels)
     : family_(family), labels_(std::move(labels)) {}
 
-void CodeCounters::Increment(absl::StatusCode code) {
+void CodeCounters::Increment(absl::StatusCode code, double amount) {
   std::atomic<Counter*>& slot =
       counters_.at(static_cast<size_t>(code) % counters_.size());
   Counter* counter = slot.load(std::memory_order_acquire);
@@ -56,7 +56,7 @@ void CodeCounters::Increment(absl::StatusCode code) {
     counter = &family_.Add(labels);
     slot.store(counter, std::memory_order_release);
   }
-  counter->Increment();
+  counter->Increment(amount);
 }
 
 struct Metrics::Rpc::Counters {
@@ -175,12 +175,12 @@ Metrics::~Metrics() {
   assert(in_flight_ == 0);
 }
 
-void Metrics::CountItem(const std::string& loss, absl::StatusCode code,
-                        size_t elements) {
+void Metrics::CountItems(const std::string& loss, absl::StatusCode code,
+                         size_t items, size_t elements) {
   const auto found = losses_.find(loss);
   LossCounters& counters =
       found != losses_.end() ? *found->second : *losses_.at(kUnknownLoss);
-  counters.items.Increment(code);
+  counters.items.Increment(code, static_cast<double>(items));
   if (code == absl::StatusCode::kOk) {
     counters.elements.Increment(static_cast<double>(elements));
   }

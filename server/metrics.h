@@ -31,7 +31,7 @@ class CodeCounters {
  public:
   CodeCounters(prometheus::Family<prometheus::Counter>& family,
                prometheus::Labels labels);
-  void Increment(absl::StatusCode code);
+  void Increment(absl::StatusCode code, double amount = 1);
 
  private:
   prometheus::Family<prometheus::Counter>& family_;
@@ -84,10 +84,10 @@ class Metrics {
   // RPCs that have begun and not ended.
   int in_flight() const { return in_flight_; }
 
-  // An item of a batch; `loss` is a name of the registry, or else counted as
-  // "unknown". Elements count for items that were computed.
-  void CountItem(const std::string& loss, absl::StatusCode code,
-                 size_t elements);
+  // Items that ended alike; `loss` is a name of the registry, or else counted
+  // as "unknown". Elements count for items that were computed.
+  void CountItems(const std::string& loss, absl::StatusCode code, size_t items,
+                  size_t elements);
 
   // Seconds that compute threads were taken by requests, added up over them.
   void AddBusySeconds(double seconds);

@@ -91,7 +91,7 @@ absl::Status Stream::AddInputs() {
   const size_t rows = computation_->rows();
   const size_t block_rows = std::max<size_t>(
       computation_->block_elements() / computation_->columns(), 1);
-  for (DecodedTensor& tensor : item_.tensors()) {
+  for (DecodedTensor& tensor : item_.own_tensors()) {
     if (tensor.window() == nullptr) continue;
     const TensorView& view = tensor.view();
     const std::string name = NameInChunks(tensor.path());
@@ -126,7 +126,7 @@ size_t Stream::OutputBytes() const {
 
 absl::Status Stream::UnknownTensor(const std::string& name) {
   const std::string got = CutText(name, 50);
-  for (DecodedTensor& tensor : item_.tensors()) {
+  for (DecodedTensor& tensor : item_.own_tensors()) {
     if (NameInChunks(tensor.path()) != name) continue;
     return InvalidField({"chunk.tensor", std::nullopt, got,
                          "nothing more of a tensor that the header has whole"});
@@ -358,8 +358,8 @@ absl::Status Stream::WriteResult() {
 
 void Stream::Count(absl::StatusCode code) {
   if (header_ == nullptr) return;
-  metrics_.CountItem(item_.loss_name(), code,
-                     code == absl::StatusCode::kOk ? item_.elements() : 0);
+  metrics_.CountItems(item_.loss_name(), code, 1,
+                      code == absl::StatusCode::kOk ? item_.elements() : 0);
 }
 
 }  // namespace lossd

@@ -26,6 +26,7 @@ namespace {
 
 // One call. Whoever makes it busy, a reaction of gRPC or the scheduler, works
 // on the stream until there is nothing to do; others only leave what happened.
+// The scheduler does one thing a round, so as not to keep other calls waiting.
 class StreamReactor final : public RawReactor {
  public:
   StreamReactor(const ComputeContext& context,
@@ -49,26 +50,44 @@ class StreamReactor final : public RawReactor {
   }
 
  private:
-  // The steps that can be run now.
-  class StepsJob final : public Job {
+  // What a stream comes to.
+  enum class Next : uint8_t {
+    // The units of a step are to be run.
+    kStep,
+    // Something was taken, more may have come.
+    kMore,
+    // A reaction of gRPC goes on. Nothing is touched by who worked until now.
+    kWait,
+    // The call ends.
+    kEnd,
+  };
+
+  // The work of a stream, from a step on that is not small.
+  class StreamJob final : public Job {
    public:
-    StepsJob(StreamReactor& reactor, std::string caller)
+    StreamJob(StreamReactor& reactor, std::string caller)
         : reactor_(reactor), caller_(std::move(caller)) {}
     const std::string& caller() const override { return caller_; }
-    size_t units() const override { return reactor_.stream_.units(); }
+    size_t units() const override { return reactor_.units(); }
     size_t unit_bytes() const override { return reactor_.stream_.unit_bytes(); }
     void RunUnit(size_t unit) override { reactor_.stream_.RunUnit(unit); }
-    bool NextStep() override { return reactor_.NextStep(&status_); }
-    const absl::Status& status() const { return status_; }
+    bool NextStep() override {
+      next_ = reactor_.Advance(&status_);
+      return next_ == Next::kStep || next_ == Next::kMore;
+    }
     bool Unwanted() override {
       status_ = reactor_.Interrupted();
+      if (!status_.ok()) next_ = Next::kEnd;
       return !status_.ok();
     }
-    void Answer() override { reactor_.Continue(status_); }
+    void Answer() override {
+      if (next_ == Next::kEnd) reactor_.EndWith(status_);
+    }
 
    private:
     StreamReactor& reactor_;
     const std::string caller_;
+    Next next_ = Next::kStep;
     absl::Status status_;
   };
 
@@ -117,30 +136,54 @@ class StreamReactor final : public RawReactor {
     delete this;
   }
 
-  void Continue(const absl::Status& status) {
-    if (status.ok()) return Work();
-    EndWith(status);
-  }
-
-  // Computes what can be computed and takes what has come, until a reaction is
-  // to be waited for.
+  // Works on this thread, until it comes to a step that the scheduler is to
+  // run.
   void Work() {
-    absl::Status status = Interrupted();
-    while (status.ok()) {
-      if (stream_.HasWork()) {
-        if (!HasRoomOrWait()) return;
-        status = stream_.BeginStep();
-        if (status.ok() && RunSteps(&status)) return;
-      } else {
-        std::optional<grpc::ByteBuffer> message;
-        bool end = false;
-        if (!TakeMessageOrWait(&message, &end)) return;
-        status = end ? stream_.End() : Accept(*message);
-        if (end && status.ok()) break;
+    absl::Status status;
+    while (true) {
+      switch (Advance(&status)) {
+        case Next::kMore:
+          break;
+        case Next::kWait:
+          return;
+        case Next::kEnd:
+          return EndWith(status);
+        case Next::kStep: {
+          auto job = std::make_unique<StreamJob>(*this, call_.peer());
+          if (!IsSmallStep(*job)) {
+            return context_.scheduler.SubmitMore(std::move(job));
+          }
+          RunStep(*job, context_.metrics);
+        }
       }
     }
-    EndWith(status);
   }
+
+  // Ends a step that has run. Then begins the next, or else takes a message; or
+  // else waits.
+  Next Advance(absl::Status* status) {
+    *status = Interrupted();
+    if (status->ok() && std::exchange(in_step_, false)) {
+      *status = stream_.FinishStep();
+      const std::lock_guard lock(mutex_);
+      if (status->ok()) TakeOutput();
+    }
+    if (!status->ok()) return Next::kEnd;
+    if (stream_.HasWork()) {
+      if (!HasRoomOrWait()) return Next::kWait;
+      *status = stream_.BeginStep();
+      in_step_ = status->ok();
+      return in_step_ ? Next::kStep : Next::kEnd;
+    }
+    std::optional<grpc::ByteBuffer> message;
+    bool end = false;
+    if (!TakeMessageOrWait(&message, &end)) return Next::kWait;
+    *status = end ? stream_.End() : Accept(*message);
+    return end || !status->ok() ? Next::kEnd : Next::kMore;
+  }
+
+  // Of the step that is to be run, if there is one.
+  size_t units() const { return in_step_ ? stream_.units() : 0; }
 
   absl::Status Accept(const grpc::ByteBuffer& message) {
     if (!stream_.has_header() && message.Length() > kMaxChunkBytes) {
@@ -165,34 +208,6 @@ class StreamReactor final : public RawReactor {
       header_reserved_ = *std::move(more);
     }
     return stream_.Accept(message);
-  }
-
-  // Runs a step that has begun, and those that follow; true if the scheduler
-  // does, which continues.
-  bool RunSteps(absl::Status* status) {
-    auto job = std::make_unique<StepsJob>(*this, call_.peer());
-    if (job->units() * job->unit_bytes() > kSmallWork) {
-      if (context_.scheduler.Submit(std::move(job))) return true;
-      *status = TooManyJobs();
-      return false;
-    }
-    RunHere(*job, context_.metrics);
-    *status = job->status();
-    return false;
-  }
-
-  // Ends a step and begins the next, if there is one and room for its outputs.
-  bool NextStep(absl::Status* status) {
-    *status = stream_.FinishStep();
-    if (!status->ok()) return false;
-    {
-      const std::lock_guard lock(mutex_);
-      TakeOutput();
-      if (!HasRoom()) return false;
-    }
-    if (!stream_.HasWork()) return false;
-    *status = stream_.BeginStep();
-    return status->ok();
   }
 
   bool HasRoomOrWait() {
@@ -290,6 +305,7 @@ class StreamReactor final : public RawReactor {
   std::optional<absl::Status> ending_;
 
   // Of whoever is busy.
+  bool in_step_ = false;
   Stream stream_;
 };
 

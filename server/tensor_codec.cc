@@ -177,10 +177,12 @@ absl::Status DecodedTensor::DecodeType(const v1::Tensor& tensor) {
 }
 
 absl::Status DecodedTensor::DecodeStreamed(
-    const v1::Tensor& tensor, const wire::ReceivedPayloads& payloads) {
+    std::string path, const v1::Tensor& tensor,
+    const wire::ReceivedPayloads& payloads) {
   if (tensor.storage_case() != v1::Tensor::STORAGE_NOT_SET) {
-    return Decode(tensor, payloads);
+    return Decode(std::move(path), tensor, payloads);
   }
+  path_ = std::move(path);
   LOSSD_RETURN_IF_ERROR(DecodeType(tensor));
   if (view_.dtype == Dtype::kUnspecified) {
     return InvalidField({absl::StrCat(path_, ".dtype"), std::nullopt,
@@ -195,8 +197,9 @@ absl::Status DecodedTensor::DecodeStreamed(
   return absl::OkStatus();
 }
 
-absl::Status DecodedTensor::Decode(const v1::Tensor& tensor,
+absl::Status DecodedTensor::Decode(std::string path, const v1::Tensor& tensor,
                                    const wire::ReceivedPayloads& payloads) {
+  path_ = std::move(path);
   LOSSD_RETURN_IF_ERROR(DecodeType(tensor));
   switch (tensor.storage_case()) {
     case v1::Tensor::kData:

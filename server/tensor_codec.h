@@ -26,21 +26,20 @@ inline constexpr int64_t kMaxListValues = 65536;
 // converted. Neither copied nor moved, since the view may point into it.
 class DecodedTensor {
  public:
-  // Of the field `path` of the item.
-  explicit DecodedTensor(std::string path) : path_(std::move(path)) {}
+  DecodedTensor() = default;
   DecodedTensor(const DecodedTensor&) = delete;
   DecodedTensor& operator=(const DecodedTensor&) = delete;
 
-  // INVALID_ARGUMENT naming the path or a field below it: no storage, unknown
-  // dtype, numbers that the dtype cannot hold, numbers of another count than
-  // the shape has. UNIMPLEMENTED for arenas. What can be seen from the view is
-  // left to the library.
-  absl::Status Decode(const v1::Tensor& tensor,
+  // Once, the field `path` of the item. INVALID_ARGUMENT naming the path or a
+  // field below it: no storage, unknown dtype, numbers that the dtype cannot
+  // hold, numbers of another count than the shape has. UNIMPLEMENTED for
+  // arenas. What can be seen from the view is left to the library.
+  absl::Status Decode(std::string path, const v1::Tensor& tensor,
                       const wire::ReceivedPayloads& payloads);
 
   // A tensor of a stream: without storage it becomes a window, whose elements
   // come later.
-  absl::Status DecodeStreamed(const v1::Tensor& tensor,
+  absl::Status DecodeStreamed(std::string path, const v1::Tensor& tensor,
                               const wire::ReceivedPayloads& payloads);
 
   const std::string& path() const { return path_; }
@@ -67,7 +66,7 @@ class DecodedTensor {
   absl::Status ConvertToHalf(std::span<const From> numbers);
   absl::Status CannotHold(size_t index, std::string got, bool exactly) const;
 
-  const std::string path_;
+  std::string path_;
   TensorView view_;
   const char* storage_ = "data";
   std::array<int64_t, 1> list_shape_ = {};

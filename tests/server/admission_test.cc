@@ -136,7 +136,11 @@ class ServiceTest : public testing::Test {
  protected:
   explicit ServiceTest(size_t max_jobs = 100)
       : scheduler_(
-            {.threads = 1, .max_jobs = max_jobs}, [](size_t) {},
+            {.threads = 1, .max_jobs = max_jobs},
+            [this](size_t jobs) {
+              jobs_ = jobs;
+              jobs_.notify_all();
+            },
             [](double) {}) {
     grpc::ServerBuilder builder;
     int port = 0;
@@ -196,6 +200,7 @@ class ServiceTest : public testing::Test {
   std::atomic<bool> abandon_ = false;
   MemoryBudget budget_{kBudget, 10};
   BufferPool pool_{0};
+  std::atomic<size_t> jobs_ = 0;
   Scheduler scheduler_;
   const ComputeContext context_{scheduler_, budget_, pool_,
                                 metrics_,   limits_, abandon_};
@@ -294,6 +299,77 @@ TEST_F(BusyServiceTest, AFullSchedulerRefusesBeforeItReads) {
   EXPECT_THAT(
       Page(),
       HasSubstr("lossd_rpc_received_bytes_total{method=\"Compute\"} 0\n"));
+}
+
+// Occupies the scheduler until it is told to end.
+class LongJob final : public Job {
+ public:
+  explicit LongJob(std::shared_future<void> end) : end_(std::move(end)) {}
+  const std::string& caller() const override { return caller_; }
+  size_t units() const override { return 1; }
+  size_t unit_bytes() const override { return 1; }
+  void RunUnit(size_t /*unit*/) override { end_.wait(); }
+  bool NextStep() override { return false; }
+  bool Unwanted() override { return false; }
+  void Answer() override {}
+
+ private:
+  const std::string caller_ = "long";
+  const std::shared_future<void> end_;
+};
+
+// There is room for one job.
+class OneJobServiceTest : public ServiceTest {
+ protected:
+  OneJobServiceTest() : ServiceTest(1) {}
+};
+
+TEST_F(OneJobServiceTest, AStreamThatHasBegunIsNotRefused) {
+  constexpr int64_t kElements = 100'000;
+  grpc::ClientContext context;
+  const auto stream = stub_->ComputeStream(&context);
+  v1::ComputeStreamRequest header;
+  v1::LossItem& item = *header.mutable_header()->mutable_item();
+  item.mutable_loss()->mutable_mean_squared_error();
+  for (v1::Tensor* tensor :
+       {item.mutable_predictions(), item.mutable_targets()}) {
+    tensor->set_dtype(v1::DTYPE_FLOAT64);
+    tensor->add_shape(kElements);
+  }
+  item.mutable_outputs()->set_gradient(true);
+  ASSERT_TRUE(stream->Write(header));
+  const auto write = [&](const char* tensor, int64_t first, int64_t elements) {
+    v1::ComputeStreamRequest chunk;
+    chunk.mutable_chunk()->set_tensor(tensor);
+    chunk.mutable_chunk()->set_first_element(first);
+    chunk.mutable_chunk()->set_data(
+        std::string(8 * static_cast<size_t>(elements), '\0'));
+    ASSERT_TRUE(stream->Write(chunk));
+  };
+  // The answer to a first block says that the stream was let in.
+  write("predictions", 0, 5000);
+  write("targets", 0, 5000);
+  v1::ComputeStreamResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  std::promise<void> end;
+  ASSERT_TRUE(
+      scheduler_.Submit(std::make_unique<LongJob>(end.get_future().share())));
+  EXPECT_TRUE(scheduler_.Full());
+  write("predictions", 5000, kElements - 5000);
+  write("targets", 5000, kElements - 5000);
+  stream->WritesDone();
+  const auto ended = std::async(std::launch::async, [&] {
+    while (stream->Read(&response)) continue;
+    jobs_ = 0;
+    jobs_.notify_all();
+  });
+  // Until the rest waits for the other job, or the stream has been refused.
+  jobs_.wait(1);
+  end.set_value();
+  ended.wait();
+  EXPECT_TRUE(response.has_result());
+  const grpc::Status status = stream->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kMse[] = "loss { mean_squared_error {} }";
 constexpr char kPredictions[] =
@@ -45,13 +46,16 @@ Message Parse(const std::string& text) {
   return message;
 }
 
-absl::StatusOr<v1::ComputeResponse> Compute(const v1::ComputeRequest& request,
-                                            const BatchLimits& limits,
-                                            Metrics& metrics) {
+const BatchMemory kEnoughMemory = {
+    .for_messages = [](int64_t) { return absl::OkStatus(); },
+    .for_reply = [](int64_t) { return absl::OkStatus(); }};
+
+absl::StatusOr<v1::ComputeResponse> Compute(
+    const v1::ComputeRequest& request, const BatchLimits& limits,
+    Metrics& metrics, const BatchMemory& memory = kEnoughMemory) {
   BufferPool pool(0);
-  Batch batch(
-      wire::Cut(request.SerializeAsString(), 7), limits, metrics, pool,
-      [](int64_t) { return absl::OkStatus(); }, nullptr);
+  Batch batch(wire::Cut(request.SerializeAsString(), 7), limits, metrics, pool,
+              memory, nullptr);
   do {
     // Backwards: any order is right.
     for (size_t i = batch.units(); i > 0; --i) batch.RunUnit(i - 1);
@@ -749,6 +753,163 @@ TEST(BatchTest, LargeItemsHaveTheResultsOfTheLibrary) {
                 "sample_weights.data");
   ExpectRefused(response->results(3), absl::StatusCode::kInvalidArgument,
                 "predictions.data");
+}
+
+// More than one wave of items, each with its own answer: every third is refused
+// and every tenth large.
+v1::ComputeRequest ManyItems(int items) {
+  v1::ComputeRequest request;
+  *request.mutable_defaults() =
+      Parse<v1::LossItem>(absl::StrCat(kMse, "outputs { gradient: true }"));
+  for (int i = 0; i < items; ++i) {
+    const int elements = i % 100 == 0 ? 40'000 : 3;
+    v1::LossItem& item = *request.add_items();
+    for (v1::Tensor* tensor :
+         {item.mutable_predictions(), item.mutable_targets()}) {
+      tensor->set_dtype(v1::DTYPE_FLOAT32);
+      tensor->add_shape(elements);
+    }
+    item.mutable_predictions()->set_data(Bytes(std::vector<float>(
+        static_cast<size_t>(elements), static_cast<float>(i))));
+    item.mutable_targets()->set_data(Bytes(
+        std::vector<float>(static_cast<size_t>(elements - (i % 3 == 1)), 1)));
+  }
+  return request;
+}
+
+BatchLimits LimitsOfMany() {
+  return {.threads = 1, .max_items = 16384, .max_message_bytes = 64 << 20};
+}
+
+TEST(BatchTest, WavesOfItems) {
+  constexpr int kItems = 2500;
+  Metrics metrics(1);
+  const auto response = Compute(ManyItems(kItems), LimitsOfMany(), metrics);
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->results_size(), kItems);
+  int computed = 0;
+  int elements = 0;
+  for (int i = 0; i < kItems; ++i) {
+    const v1::LossResult& result = response->results(i);
+    if (i % 3 == 1) {
+      ExpectRefused(result, absl::StatusCode::kInvalidArgument, "targets.data");
+      continue;
+    }
+    ASSERT_EQ(result.status().code(), 0) << result.status().message();
+    ASSERT_EQ(result.loss(), (i - 1.0) * (i - 1.0)) << i;
+    ++computed;
+    elements += static_cast<int>(result.gradient().shape(0));
+  }
+  const std::string page = metrics.Text();
+  EXPECT_THAT(
+      page, HasSubstr(absl::StrCat("lossd_items_total{code=\"OK\",loss=\"mean_"
+                                   "squared_error\"} ",
+                                   computed, "\n")));
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("lossd_items_total{code=\"INVALID_"
+                                           "ARGUMENT\",loss=\"mean_"
+                                           "squared_error\"} ",
+                                           kItems - computed, "\n")));
+  EXPECT_THAT(page,
+              HasSubstr(absl::StrCat(
+                  "lossd_item_elements_total{loss=\"mean_squared_error\"} ",
+                  elements, "\n")));
+}
+
+// Tensors of all waves together must fit.
+TEST(BatchTest, TheLimitOfTheReplyIsThatOfAllWaves) {
+  BatchLimits limits = LimitsOfMany();
+  // 25 of the items are large, 160 KB each, the last 4 in the third wave. There
+  // is room for 22 and the small ones; 7 of those are refused anyhow.
+  limits.max_message_bytes = 160'000 * 23;
+  Metrics metrics(1);
+  const auto response = Compute(ManyItems(2500), limits, metrics);
+  ASSERT_THAT(response, IsOk());
+  int fit = 0;
+  for (int i = 0; i < 2500; i += 100) {
+    if (i % 3 == 1) continue;
+    const bool ok = response->results(i).status().code() == 0;
+    if (ok) ++fit;
+    EXPECT_TRUE(ok ||
+                response->results(i).status().code() ==
+                    static_cast<int>(absl::StatusCode::kResourceExhausted));
+  }
+  EXPECT_EQ(fit, 15);
+}
+
+TEST(BatchTest, MemoryIsAskedForBeforeItIsTaken) {
+  int64_t messages = 0;
+  std::vector<int64_t> replies;
+  const BatchMemory memory = {.for_messages =
+                                  [&](int64_t bytes) {
+                                    EXPECT_EQ(messages, 0);
+                                    messages = bytes;
+                                    return absl::OkStatus();
+                                  },
+                              .for_reply =
+                                  [&](int64_t bytes) {
+                                    replies.push_back(bytes);
+                                    return absl::OkStatus();
+                                  }};
+  Metrics metrics(1);
+  ASSERT_THAT(Compute(ManyItems(2500), LimitsOfMany(), metrics, memory),
+              IsOk());
+  // An item in memory is its message, two tensors and their shapes, and the
+  // result; it takes a few hundred bytes.
+  EXPECT_GT(messages, 2500 * 500);
+  EXPECT_LT(messages, 2500 * 5000);
+  ASSERT_EQ(replies.size(), 3U);
+  EXPECT_LT(replies[0], replies[1]);
+  EXPECT_LT(replies[1], replies[2]);
+  messages = 0;
+  ASSERT_THAT(Compute(ManyItems(3), LimitsOfMany(), metrics, memory), IsOk());
+  EXPECT_EQ(messages, 0);
+}
+
+TEST(BatchTest, WithoutMemoryTheBatchEnds) {
+  Metrics metrics(1);
+  BatchMemory memory = kEnoughMemory;
+  memory.for_messages = [](int64_t) {
+    return absl::UnavailableError("no memory for messages");
+  };
+  EXPECT_THAT(Compute(ManyItems(2500), LimitsOfMany(), metrics, memory),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("no memory for messages")));
+  memory = kEnoughMemory;
+  memory.for_reply = [](int64_t bytes) {
+    return bytes < 2'000'000 ? absl::OkStatus()
+                             : absl::UnavailableError("no memory to reply");
+  };
+  EXPECT_THAT(Compute(ManyItems(2500), LimitsOfMany(), metrics, memory),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("no memory to reply")));
+  // Nobody got what the first wave computed.
+  EXPECT_THAT(metrics.Text(), Not(HasSubstr("lossd_items_total{code=\"OK\"")));
+}
+
+TEST(BatchTest, TooManyExtraInputsInTheDefaults) {
+  v1::ComputeRequest request = ManyItems(3);
+  for (int i = 0; i < 17; ++i) {
+    (*request.mutable_defaults()->mutable_extra_inputs())[absl::StrCat(i)];
+  }
+  EXPECT_THAT(Compute(request, Limits()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("defaults.extra_inputs: got 17 tensors")));
+}
+
+// A short request may be a lot of work.
+TEST(BatchTest, ManyItemsAreNoSmallStep) {
+  Metrics metrics(1);
+  BufferPool pool(0);
+  const BatchLimits limits = LimitsOfMany();
+  for (const auto& [items, small] : {std::pair{1, true}, {2000, false}}) {
+    v1::ComputeRequest request;
+    for (int i = 0; i < items; ++i) request.add_items();
+    Batch batch(wire::Cut(request.SerializeAsString(), 1000), limits, metrics,
+                pool, kEnoughMemory, nullptr);
+    batch.RunUnit(0);
+    ASSERT_TRUE(batch.NextStep());
+    EXPECT_EQ(batch.units() * batch.unit_bytes() < 100'000, small) << items;
+  }
 }
 
 // Numbers in lists are in the result already.

@@ -55,6 +55,23 @@ TEST(MemoryBudgetTest, ReservesWhatThereIsAndTakesItBack) {
   EXPECT_FALSE(budget.TryReserve(101).has_value());
 }
 
+TEST(MemoryBudgetTest, WhoHasSomeNeedNotWaitForOthers) {
+  MemoryBudget budget(100, 4);
+  Callers callers;
+  auto some = budget.TryReserve(60);
+  ASSERT_THAT(budget.Wait(50, callers.Keep("a")), IsOk());
+  EXPECT_FALSE(budget.TryReserve(10).has_value());
+  EXPECT_FALSE(budget.TryReserveMore(41).has_value());
+  auto more = budget.TryReserveMore(40);
+  ASSERT_TRUE(more.has_value());
+  some->Add(*std::move(more));
+  EXPECT_EQ(some->bytes(), 100);
+  EXPECT_EQ(budget.figures().reserved, 100);
+  some->Shrink(0);
+  EXPECT_THAT(callers.called, ElementsAre("a"));
+  EXPECT_EQ(budget.figures().reserved, 50);
+}
+
 TEST(MemoryBudgetTest, AReservationShrinksAndSplits) {
   MemoryBudget budget(100, 4);
   auto request = budget.TryReserve(100);

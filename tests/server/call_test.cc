@@ -1,0 +1,57 @@
+// What is computed on gRPC's own thread.
+
+#include "server/call.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace lossd {
+namespace {
+
+struct Step {
+  size_t units;
+  size_t unit_bytes;
+};
+
+class StepsJob final : public Job {
+ public:
+  explicit StepsJob(std::vector<Step> steps) : steps_(std::move(steps)) {}
+
+  const std::string& caller() const override { return caller_; }
+  size_t units() const override { return steps_[step_].units; }
+  size_t unit_bytes() const override { return steps_[step_].unit_bytes; }
+  void RunUnit(size_t /*unit*/) override { ++ran_; }
+  bool NextStep() override { return ++step_ < steps_.size(); }
+  bool Unwanted() override { return false; }
+  void Answer() override {}
+
+  size_t step() const { return step_; }
+  size_t ran() const { return ran_; }
+
+ private:
+  const std::string caller_ = "test";
+  const std::vector<Step> steps_;
+  size_t step_ = 0;
+  size_t ran_ = 0;
+};
+
+TEST(RunWhileSmallTest, RunsAllOfASmallJob) {
+  Metrics metrics(1);
+  StepsJob job({{1, 8192}, {0, 1}, {16, 8192}});
+  EXPECT_TRUE(RunWhileSmall(job, metrics));
+  EXPECT_EQ(job.ran(), 17U);
+}
+
+TEST(RunWhileSmallTest, LeavesAStepThatIsNot) {
+  Metrics metrics(1);
+  StepsJob job({{1, 8192}, {17, 8192}, {1, 1}});
+  EXPECT_FALSE(RunWhileSmall(job, metrics));
+  EXPECT_EQ(job.step(), 1U);
+  EXPECT_EQ(job.ran(), 1U);
+}
+
+}  // namespace
+}  // namespace lossd
