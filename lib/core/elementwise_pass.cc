@@ -83,9 +83,11 @@ class ElementwisePass final : public Pass {
   template <class T>
   void SpreadRows(size_t begin, size_t count, BlockMemory<T>& memory) const;
   bool StoreGradients(size_t begin, size_t count, const auto& gradients) const;
-  void StoreRowLosses(size_t begin, size_t count, const double* values,
+  template <class T>
+  void StoreRowLosses(size_t begin, size_t count, const BlockMemory<T>& memory,
                       size_t block);
-  void StoreRowLoss(size_t row, double sum_of_elements);
+  void StoreRowLoss(size_t row, bool active, double weight,
+                    double sum_of_elements);
   FieldViolation Explain(size_t element) const;
 
   const Problem& problem_;
@@ -217,37 +219,40 @@ ElementwiseSum ElementwisePass::Run(size_t begin, size_t count,
                          nullptr, args.active);
   }
   sum.refused = !StoreGradients(begin, count, args.gradients);
-  if (row_losses) StoreRowLosses(begin, count, memory.values, *block);
+  if (row_losses) StoreRowLosses(begin, count, memory, *block);
   return sum;
 }
 
+template <class T>
 void ElementwisePass::StoreRowLosses(size_t begin, size_t count,
-                                     const double* values, size_t block) {
+                                     const BlockMemory<T>& memory,
+                                     size_t block) {
   const size_t columns = problem_.columns;
+  const size_t first_row = begin / columns;
   const size_t end = begin + count;
   for (size_t at = begin; at < end;) {
     const size_t row = at / columns;
     const size_t row_end = (row + 1) * columns;
     const size_t part_end = std::min(row_end, end);
-    const double sum = columns == 1
-                           ? values[at - begin]
-                           : LaneSum({values + (at - begin), part_end - at});
+    const double* values = memory.values + (at - begin);
+    const double sum =
+        columns == 1 ? *values : LaneSum({values, part_end - at});
     if (at > row * columns) {
       first_[block] = sum;
     } else if (row_end > end) {
       last_[block] = sum;
+    } else if (weights_.uniform()) {
+      StoreRowLoss(row, true, 1, sum);
     } else {
-      StoreRowLoss(row, sum);
+      StoreRowLoss(row, memory.row_active[row - first_row] != 0,
+                   memory.row_weights[row - first_row], sum);
     }
     at = part_end;
   }
 }
 
-void ElementwisePass::StoreRowLoss(size_t row, double sum_of_elements) {
-  double weight = 1;
-  double scale = 0;
-  uint8_t active = 1;
-  if (!weights_.uniform()) weights_.Fill(row, 1, &weight, &scale, &active);
+void ElementwisePass::StoreRowLoss(size_t row, bool active, double weight,
+                                   double sum_of_elements) {
   const double loss =
       active ? weight * (sum_of_elements / problem_.elements_per_mean()) : 0;
   const OutputRun& output = problem_.row_losses;
@@ -270,7 +275,11 @@ void ElementwisePass::CompleteRows(size_t begin, size_t end) {
     for (size_t next = first_block + 1; next <= block; ++next) {
       sum += first_[next];
     }
-    StoreRowLoss(row, sum);
+    double weight = 1;
+    double scale = 0;
+    uint8_t active = 1;
+    weights_.Fill(row, 1, &weight, &scale, &active);
+    StoreRowLoss(row, active != 0, weight, sum);
   }
 }
 

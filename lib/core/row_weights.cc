@@ -11,6 +11,60 @@
 
 namespace lossd {
 
+// Read at once: to look for the place of every row among the pieces of a tensor
+// would take longer than the loss.
+class RowWeights::Rows {
+ public:
+  Rows(const Problem& problem, bool labels, size_t begin, size_t count)
+      : begin_(begin),
+        upstream_of_all_(problem.upstream),
+        mask_memory_(ScratchUse::kRowMask, count),
+        labels_memory_(ScratchUse::kRowLabels, count),
+        weights_memory_(ScratchUse::kRowWeights, count),
+        upstream_memory_(ScratchUse::kRowUpstream, count) {
+    if (problem.mask) {
+      mask_ = problem.mask->data.Read(begin, count, mask_memory_.data());
+    }
+    if (labels) {
+      labels_ =
+          ReadElements(problem.targets, begin, count, labels_memory_.data());
+    }
+    if (problem.sample_weights) {
+      weights_ = ReadElements(*problem.sample_weights, begin, count,
+                              weights_memory_.data());
+    }
+    if (problem.upstream_rows) {
+      upstream_ = ReadElements(*problem.upstream_rows, begin, count,
+                               upstream_memory_.data());
+    }
+  }
+
+  // Of the row at place i of the run.
+  size_t row(size_t i) const { return begin_ + i; }
+  uint8_t mask(size_t i) const {
+    return mask_ != nullptr ? std::to_integer<uint8_t>(mask_[i]) : 1;
+  }
+  int64_t label(size_t i) const { return labels_[i]; }
+  double weight(size_t i) const {
+    return weights_ != nullptr ? weights_[i] : 1;
+  }
+  double upstream(size_t i) const {
+    return upstream_ != nullptr ? upstream_[i] : upstream_of_all_;
+  }
+
+ private:
+  const size_t begin_;
+  const double upstream_of_all_;
+  const Scratch<std::byte> mask_memory_;
+  const Scratch<int64_t> labels_memory_;
+  const Scratch<double> weights_memory_;
+  const Scratch<double> upstream_memory_;
+  const std::byte* mask_ = nullptr;
+  const int64_t* labels_ = nullptr;
+  const double* weights_ = nullptr;
+  const double* upstream_ = nullptr;
+};
+
 RowWeights::RowWeights(const Problem& problem) : problem_(problem) {
   const LossTraits& traits = problem.traits();
   has_class_weights_ = problem.rowwise() != nullptr && !problem.column.empty();
@@ -26,26 +80,6 @@ RowWeights::RowWeights(const Problem& problem) : problem_(problem) {
   }
 }
 
-uint8_t RowWeights::MaskOf(size_t row) const {
-  if (!problem_.mask) return 1;
-  uint8_t scratch = 0;
-  return std::to_integer<uint8_t>(*problem_.mask->data.Read(row, 1, &scratch));
-}
-
-bool RowWeights::Masked(size_t row) const { return MaskOf(row) == 0; }
-
-bool RowWeights::Ignored(size_t row) const {
-  const std::optional<int64_t>& ignored = problem_.traits().ignore_index;
-  if (!ignored) return false;
-  int64_t label = 0;
-  return *ReadElements(problem_.targets, row, 1, &label) == *ignored;
-}
-
-double RowWeights::Weight(size_t row) const {
-  return problem_.sample_weights ? ReadElement(*problem_.sample_weights, row)
-                                 : 1;
-}
-
 double RowWeights::WeightOfClass(int64_t label) const {
   const bool known =
       label >= 0 && static_cast<uint64_t>(label) < problem_.columns;
@@ -53,12 +87,15 @@ double RowWeights::WeightOfClass(int64_t label) const {
   return known ? problem_.column[static_cast<size_t>(label)] : 0;
 }
 
-double RowWeights::ClassWeight(size_t row) const {
+double RowWeights::ClassWeight(const Rows& rows, size_t i) const {
   if (!has_class_weights_) return 1;
   if (problem_.traits().targets == TargetsRole::kLabels) {
-    int64_t scratch = 0;
-    return WeightOfClass(*ReadElements(problem_.targets, row, 1, &scratch));
+    return WeightOfClass(rows.label(i));
   }
+  return ClassWeightOfTargets(rows.row(i));
+}
+
+double RowWeights::ClassWeightOfTargets(size_t row) const {
   const size_t count = problem_.targets_per_row;
   const size_t columns = problem_.columns;
   const Scratch<double> memory(ScratchUse::kTargets, count);
@@ -82,14 +119,10 @@ double RowWeights::ClassWeight(size_t row) const {
   return LaneSum({products.data(), columns});
 }
 
-double RowWeights::Upstream(size_t row) const {
-  return problem_.upstream_rows ? ReadElement(*problem_.upstream_rows, row)
-                                : problem_.upstream;
-}
-
-std::optional<FieldViolation> RowWeights::CheckRow(size_t row) const {
-  const auto index = static_cast<int64_t>(row);
-  const double weight = Weight(row);
+std::optional<FieldViolation> RowWeights::CheckRow(const Rows& rows,
+                                                   size_t i) const {
+  const auto index = static_cast<int64_t>(rows.row(i));
+  const double weight = rows.weight(i);
   if (!std::isfinite(weight)) {
     return FieldViolation{"sample_weights.data", index, NumberText(weight),
                           "finite numbers"};
@@ -98,9 +131,9 @@ std::optional<FieldViolation> RowWeights::CheckRow(size_t row) const {
     return FieldViolation{"sample_weights.data", index, NumberText(weight),
                           ">= 0 with the reduction WEIGHTED_MEAN"};
   }
-  if (const double upstream = Upstream(row); !std::isfinite(upstream)) {
-    return FieldViolation{"upstream_gradient.data", index, NumberText(upstream),
-                          "finite numbers"};
+  if (!std::isfinite(rows.upstream(i))) {
+    return FieldViolation{"upstream_gradient.data", index,
+                          NumberText(rows.upstream(i)), "finite numbers"};
   }
   return std::nullopt;
 }
@@ -108,26 +141,33 @@ std::optional<FieldViolation> RowWeights::CheckRow(size_t row) const {
 void RowWeights::RunBlock(size_t block) {
   const size_t begin = block * rows_per_block_;
   const size_t count = std::min(rows_per_block_, problem_.rows - begin);
+  const std::optional<int64_t>& ignored = problem_.traits().ignore_index;
+  // Others may not have come yet.
+  const bool labels =
+      ignored ||
+      (has_class_weights_ && problem_.traits().targets == TargetsRole::kLabels);
+  const Rows rows(problem_, labels, begin, count);
   Partial& partial = partials_[block];
   std::array<double, kBlockElements> weights;
   for (size_t i = 0; i < count; ++i) {
-    const size_t row = begin + i;
     weights[i] = 0;
-    if (MaskOf(row) > 1) {
-      partial.violation = FieldViolation{"mask.data", static_cast<int64_t>(row),
-                                         std::to_string(MaskOf(row)), "0 or 1"};
+    if (rows.mask(i) > 1) {
+      partial.violation =
+          FieldViolation{"mask.data", static_cast<int64_t>(rows.row(i)),
+                         std::to_string(rows.mask(i)), "0 or 1"};
       return;
     }
-    if (Masked(row)) {
+    if (rows.mask(i) == 0) {
       ++partial.masked;
-    } else if (Ignored(row)) {
+    } else if (ignored && rows.label(i) == *ignored) {
       ++partial.ignored;
     } else {
-      partial.violation = CheckRow(row);
+      partial.violation = CheckRow(rows, i);
       if (partial.violation) return;
-      const double weight = Weight(row);
-      weights[i] = weight * ClassWeight(row);
-      if (const double factor = std::abs(weight * Upstream(row)); factor > 0) {
+      const double weight = rows.weight(i);
+      weights[i] = weight * ClassWeight(rows, i);
+      const double factor = std::abs(weight * rows.upstream(i));
+      if (factor > 0) {
         partial.smallest = std::min(partial.smallest, factor);
         partial.largest = std::max(partial.largest, factor);
       }
@@ -208,12 +248,20 @@ bool RowWeights::ScalesFitFloat(size_t begin, size_t end) const {
 
 void RowWeights::Fill(size_t begin, size_t count, double* weights,
                       double* scales, uint8_t* active) const {
+  if (uniform_) {
+    std::fill_n(weights, count, 1);
+    std::fill_n(scales, count, uniform_scale());
+    std::fill_n(active, count, 1);
+    return;
+  }
+  const std::optional<int64_t>& ignored = problem_.traits().ignore_index;
+  const Rows rows(problem_, ignored.has_value(), begin, count);
   for (size_t i = 0; i < count; ++i) {
-    const size_t row = begin + i;
-    const bool counts = uniform_ || !(Masked(row) || Ignored(row));
+    const bool counts =
+        rows.mask(i) != 0 && !(ignored && rows.label(i) == *ignored);
     active[i] = counts ? 1 : 0;
-    weights[i] = counts ? Weight(row) : 0;
-    scales[i] = counts ? ScaleOf(weights[i], Upstream(row)) : 0;
+    weights[i] = counts ? rows.weight(i) : 0;
+    scales[i] = counts ? ScaleOf(weights[i], rows.upstream(i)) : 0;
   }
 }
 

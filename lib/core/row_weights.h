@@ -79,14 +79,14 @@ class RowWeights {
     std::optional<FieldViolation> violation;
   };
 
-  uint8_t MaskOf(size_t row) const;
-  bool Masked(size_t row) const;
-  bool Ignored(size_t row) const;
-  double Weight(size_t row) const;
+  // What is given for a run of rows.
+  class Rows;
+
   double WeightOfClass(int64_t label) const;
-  double ClassWeight(size_t row) const;
-  double Upstream(size_t row) const;
-  std::optional<FieldViolation> CheckRow(size_t row) const;
+  double ClassWeight(const Rows& rows, size_t i) const;
+  // The same for dense targets.
+  double ClassWeightOfTargets(size_t row) const;
+  std::optional<FieldViolation> CheckRow(const Rows& rows, size_t i) const;
   double ScaleOf(double weight, double upstream) const;
   double Normalizer() const;
 

@@ -17,6 +17,10 @@ enum class ScratchUse : uint8_t {
   kLabels,
   kKernel,
   kPieces,
+  kRowMask,
+  kRowLabels,
+  kRowWeights,
+  kRowUpstream,
   kGradients,                            // and the next kMaxGradients - 1
   kExtras = kGradients + kMaxGradients,  // and the next kMaxExtras - 1
   kCount = kExtras + kMaxExtras,
