@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/status.h"
 #include "proto/wire/announced_bytes.h"
+#include "proto/wire/http2_settings.h"
 
 namespace lossd::client_internal {
 
@@ -32,6 +33,9 @@ grpc::ChannelArguments ChannelArgumentsOf(int64_t message_limit) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
                    std::numeric_limits<int>::max() - 1);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kStallMilliseconds);
+  wire::SetHttp2([&arguments](const char* name, int number) {
+    arguments.SetInt(name, number);
+  });
   return arguments;
 }
 

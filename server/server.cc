@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "lib/core/numerics.h"
 #include "lib/core/status_macros.h"
+#include "proto/wire/http2_settings.h"
 #include "server/cpu_budget.h"
 #include "server/logging.h"
 #include "server/memory_limit.h"
@@ -34,6 +35,9 @@ constexpr std::chrono::seconds kLinger(1);
 // How long a connection with calls may be silent before the server asks whether
 // the client is there, and how long the client may take to answer.
 constexpr int kKeepaliveMilliseconds = 20'000;
+
+// Most calls at a time on one connection; a client's further ones wait there.
+constexpr int kMaxStreams = 128;
 
 // The name under which health checks ask for the service.
 constexpr char kServiceName[] = "lossd.v1.LossService";
@@ -163,6 +167,10 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
                              kKeepaliveMilliseconds);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              kKeepaliveMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  wire::SetHttp2([&builder](const char* name, int number) {
+    builder.AddChannelArgument(name, number);
+  });
   builder.RegisterService(&service_);
   builder.RegisterCallbackGenericService(&unknown_);
   std::vector<int> ports(listen.size());

@@ -110,11 +110,9 @@ HttpReply HttpGet(const std::string& address, const std::string& path) {
   return reply;
 }
 
-SilentConnection::~SilentConnection() {
-  if (number_ >= 0) close(number_);
-}
+namespace {
 
-void SilentConnection::Open(const std::string& address) {
+int OpenSocket(const std::string& address) {
   const size_t colon = address.rfind(':');
   sockaddr_in name = {};
   name.sin_family = AF_INET;
@@ -122,10 +120,50 @@ void SilentConnection::Open(const std::string& address) {
       htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
   EXPECT_EQ(
       inet_pton(AF_INET, address.substr(0, colon).c_str(), &name.sin_addr), 1);
-  number_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int number = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   EXPECT_EQ(
-      connect(number_, reinterpret_cast<const sockaddr*>(&name), sizeof(name)),
+      connect(number, reinterpret_cast<const sockaddr*>(&name), sizeof(name)),
       0);
+  return number;
+}
+
+// A number in network order.
+uint32_t ReadNumber(int socket, size_t bytes) {
+  std::array<uint8_t, 4> digits = {};
+  EXPECT_EQ(recv(socket, digits.data(), bytes, MSG_WAITALL),
+            static_cast<ssize_t>(bytes));
+  uint32_t number = 0;
+  for (size_t i = 0; i < bytes; ++i) number = number << 8 | digits[i];
+  return number;
+}
+
+}  // namespace
+
+std::map<uint32_t, uint32_t> Http2SettingsOf(const std::string& address) {
+  const int socket = OpenSocket(address);
+  // The preface and empty settings: RFC 9113, 3.4 and 6.5.
+  const std::string hello(
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 33);
+  EXPECT_EQ(send(socket, hello.data(), hello.size(), 0),
+            static_cast<ssize_t>(hello.size()));
+  const uint32_t length = ReadNumber(socket, 3);
+  EXPECT_EQ(ReadNumber(socket, 2), 0x0400U);
+  EXPECT_EQ(ReadNumber(socket, 4), 0U);
+  std::map<uint32_t, uint32_t> settings;
+  for (uint32_t read = 0; read < length; read += 6) {
+    const uint32_t name = ReadNumber(socket, 2);
+    settings[name] = ReadNumber(socket, 4);
+  }
+  close(socket);
+  return settings;
+}
+
+SilentConnection::~SilentConnection() {
+  if (number_ >= 0) close(number_);
+}
+
+void SilentConnection::Open(const std::string& address) {
+  number_ = OpenSocket(address);
 }
 
 bool SilentConnection::Ended() const {

@@ -6,6 +6,8 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/sync_stream.h>
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +21,10 @@ inline constexpr char kServing[] = "\x08\x01";
 inline constexpr char kNotServing[] = "\x08\x02";
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address);
+
+// What a server says in its first frame, by the settings' numbers (RFC 9113,
+// 6.5.2).
+std::map<uint32_t, uint32_t> Http2SettingsOf(const std::string& address);
 
 // A unary call. `reply` may be null.
 grpc::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel,

@@ -24,9 +24,11 @@ namespace lossd {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
@@ -382,6 +384,28 @@ TEST_F(ServerTest, ASecondServerDoesNotShareItsAddresses) {
       Server::Start(options),
       StatusIs(absl::StatusCode::kFailedPrecondition,
                StartsWith("cannot listen on " + options.metrics_listen)));
+}
+
+// Clients keep what goes beyond until there is room.
+TEST_F(ServerTest, TellsClientsItsLimits) {
+  const auto settings = Http2SettingsOf(server_->addresses()[0]);
+  constexpr uint32_t kConcurrentStreams = 3;
+  constexpr uint32_t kFrameSize = 5;
+  constexpr uint32_t kHeaderListSize = 6;
+  EXPECT_THAT(settings, Contains(Pair(kConcurrentStreams, 128)));
+  EXPECT_THAT(settings, Contains(Pair(kFrameSize, 256 << 10)));
+  EXPECT_THAT(settings, Contains(Pair(kHeaderListSize, 8192)));
+}
+
+TEST_F(ServerTest, MoreMetadataThanTheLimitIsRefused) {
+  grpc::ClientContext context;
+  context.AddMetadata("much", std::string(9000, 'x'));
+  v1::ComputeResponse response;
+  const grpc::Status status = stub_->Compute(&context, Request(), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED)
+      << status.error_message();
+  grpc::ClientContext next;
+  EXPECT_TRUE(stub_->Compute(&next, Request(), &response).ok());
 }
 
 TEST_F(ServerTest, NothingIsLeftAfterShutdown) {
