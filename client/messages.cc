@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/sizes.h"
 #include "client/status.h"
 #include "proto/wire/announced_bytes.h"
 
@@ -20,25 +21,14 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "arrays travel as they lie in memory");
 
-// Unset for shapes that no tensor can have.
-std::optional<int64_t> Product(std::span<const int64_t> sizes) {
-  int64_t product = 1;
-  for (int64_t size : sizes) {
-    if (size < 0 || __builtin_mul_overflow(product, size, &product)) return {};
-  }
-  return product;
-}
-
 // 0 for what no gradient has.
 size_t SizeOfGradient(v1::Dtype dtype) {
   switch (dtype) {
     case v1::DTYPE_FLOAT16:
     case v1::DTYPE_BFLOAT16:
-      return 2;
     case v1::DTYPE_FLOAT32:
-      return sizeof(float);
     case v1::DTYPE_FLOAT64:
-      return sizeof(double);
+      return SizeOf(dtype);
     default:
       return 0;
   }

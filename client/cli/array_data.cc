@@ -1,7 +1,6 @@
 #include "client/cli/array_data.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -13,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/half.h"
 
 namespace lossd::cli {
 namespace {
@@ -23,26 +23,6 @@ T Load(const std::string& data, int64_t index) {
   std::memcpy(&value, data.data() + static_cast<size_t>(index) * sizeof(T),
               sizeof(T));
   return value;
-}
-
-double FromFloat16(uint16_t bits) {
-  const int exponent = (bits >> 10) & 0x1f;
-  const int fraction = bits & 0x3ff;
-  double magnitude = 0;
-  if (exponent == 0x1f) {
-    magnitude = fraction == 0 ? std::numeric_limits<double>::infinity()
-                              : std::numeric_limits<double>::quiet_NaN();
-  } else if (exponent == 0) {
-    magnitude = std::ldexp(fraction, -24);
-  } else {
-    magnitude = std::ldexp(fraction + 0x400, exponent - 25);
-  }
-  return (bits & 0x8000) != 0 ? -magnitude : magnitude;
-}
-
-double FromBfloat16(uint16_t bits) {
-  return static_cast<double>(
-      std::bit_cast<float>(static_cast<uint32_t>(bits) << 16));
 }
 
 }  // namespace
@@ -62,9 +42,9 @@ double Array::Number(int64_t index) const {
     case v1::DTYPE_FLOAT64:
       return Load<double>(data, index);
     case v1::DTYPE_FLOAT16:
-      return FromFloat16(Load<uint16_t>(data, index));
+      return client_internal::Float16::ToDouble(Load<uint16_t>(data, index));
     case v1::DTYPE_BFLOAT16:
-      return FromBfloat16(Load<uint16_t>(data, index));
+      return client_internal::Bfloat16::ToDouble(Load<uint16_t>(data, index));
     case v1::DTYPE_INT32:
       return Load<int32_t>(data, index);
     case v1::DTYPE_INT64:
@@ -73,24 +53,6 @@ double Array::Number(int64_t index) const {
       return Load<uint8_t>(data, index);
     default:
       return std::numeric_limits<double>::quiet_NaN();
-  }
-}
-
-size_t SizeOf(v1::Dtype dtype) {
-  switch (dtype) {
-    case v1::DTYPE_BOOL:
-      return 1;
-    case v1::DTYPE_FLOAT16:
-    case v1::DTYPE_BFLOAT16:
-      return 2;
-    case v1::DTYPE_FLOAT32:
-    case v1::DTYPE_INT32:
-      return 4;
-    case v1::DTYPE_FLOAT64:
-    case v1::DTYPE_INT64:
-      return 8;
-    default:
-      return 0;
   }
 }
 

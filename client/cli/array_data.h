@@ -3,12 +3,12 @@
 #ifndef LOSSD_CLIENT_CLI_ARRAY_DATA_H_
 #define LOSSD_CLIENT_CLI_ARRAY_DATA_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "client/array.h"
+#include "client/sizes.h"
 #include "lossd/v1/tensor.pb.h"
 
 namespace lossd::cli {
@@ -34,7 +34,7 @@ struct Array {
 };
 
 // Bytes of one element; 0 for DTYPE_UNSPECIFIED.
-size_t SizeOf(v1::Dtype dtype);
+using client_internal::SizeOf;
 
 // Number of elements of an array of this shape. Requires that the product of
 // the axes that are not 0 is below 2^63.
