@@ -5,21 +5,63 @@
 #include <vector>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "client/client.h"
 
 namespace lossd {
 namespace {
 
 constexpr char kItemStatusUrl[] = "type.googleapis.com/lossd.v1.ItemStatus";
+constexpr char kBadRequestUrl[] = "type.googleapis.com/google.rpc.BadRequest";
+
+// Of a message under this type URL; false if there is none.
+template <class Message>
+bool Unpack(const absl::Status& status, const char* url, Message* message) {
+  auto payload = status.GetPayload(url);
+  return payload && message->ParseFromString(std::string(*payload));
+}
+
+// google.rpc has but a text for what items have fields for:
+// "FIELD[INDEX]: got GOT, allowed: ALLOWED". What is no such text is `got`.
+v1::FieldViolation ViolationOf(const v1::BadRequest::FieldViolation& refused) {
+  v1::FieldViolation violation;
+  violation.set_field(refused.field());
+  absl::string_view text = refused.description();
+  int64_t index = 0;
+  if (absl::ConsumePrefix(&text, refused.field()) &&
+      absl::StartsWith(text, "[")) {
+    const size_t end = text.find(']');
+    if (end != text.npos && absl::SimpleAtoi(text.substr(1, end - 1), &index)) {
+      violation.set_index(index);
+      text.remove_prefix(end + 1);
+    }
+  }
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(text, absl::MaxSplits(", allowed: ", 1));
+  violation.set_got(std::string(absl::StripPrefix(parts.first, ": got ")));
+  violation.set_allowed(parts.second);
+  return violation;
+}
 
 }  // namespace
 
 std::vector<v1::FieldViolation> ViolationsOf(const absl::Status& status) {
-  auto payload = status.GetPayload(kItemStatusUrl);
   v1::ItemStatus item;
-  if (!payload || !item.ParseFromString(std::string(*payload))) return {};
-  return {item.violations().begin(), item.violations().end()};
+  if (Unpack(status, kItemStatusUrl, &item)) {
+    return {item.violations().begin(), item.violations().end()};
+  }
+  std::vector<v1::FieldViolation> violations;
+  v1::BadRequest request;
+  if (!Unpack(status, kBadRequestUrl, &request)) return violations;
+  for (const auto& refused : request.field_violations()) {
+    violations.push_back(ViolationOf(refused));
+  }
+  return violations;
 }
 
 namespace client_internal {
