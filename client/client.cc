@@ -8,10 +8,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/chunked_reply.h"
+#include "client/chunked_request.h"
 #include "client/connection.h"
 #include "client/lent_memory.h"
 #include "client/messages.h"
 #include "client/status.h"
+#include "client/stream_rpc.h"
 #include "proto/wire/reader.h"
 #include "proto/wire/writer.h"
 
@@ -19,12 +22,17 @@ namespace lossd {
 namespace {
 
 using client_internal::CheckDestinations;
+using client_internal::CheckRowLossesBefore;
+using client_internal::ChunkedReply;
+using client_internal::ChunkedRequest;
 using client_internal::InvalidField;
 using client_internal::ItemOf;
 using client_internal::LentMemory;
+using client_internal::NoSuchGradient;
 using client_internal::OutputsOf;
 using client_internal::ReadResult;
 using client_internal::ResultBytes;
+using client_internal::SendComputeStream;
 
 // grpc.health.v1 ships without its messages, and a copy of them in our protos
 // would clash with that of another library in the same program. The wrapper
@@ -134,6 +142,38 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
                                   received, calls[sent[i]]);
   }
   return results;
+}
+
+absl::StatusOr<ClientResult> Client::ComputeChunked(
+    const LossCall& call, const CallOptions& options) const {
+  absl::Status status = CheckDestinations(call, {});
+  if (status.ok()) status = CheckRowLossesBefore(call);
+  for (const auto& [name, destination] : call.extra_gradients) {
+    if (status.ok() && !call.extra_inputs.contains(name)) {
+      status = NoSuchGradient(absl::StrCat("extra_gradients.", name));
+    }
+  }
+  if (!status.ok()) return status;
+  // Goes last and waits for gRPC.
+  LentMemory memory;
+  absl::StatusOr<ChunkedRequest> request = ChunkedRequest::Make(
+      call, numerics_version(), connection_->chunk_limits(), &memory);
+  if (!request.ok()) return request.status();
+  status = connection_->CheckMessage(request->header().Length());
+  if (!status.ok()) return status;
+  ChunkedReply reply(call, target());
+  absl::Status accepted;
+  status = connection_->Call(options, [&](grpc::ClientContext* context) {
+    return SendComputeStream(
+        connection_->channel(), context, [&] { return request->Next(); },
+        [&](const grpc::ByteBuffer& message) {
+          accepted = reply.Accept(message);
+          return accepted.ok();
+        });
+  });
+  if (!accepted.ok()) return accepted;
+  if (!status.ok()) return status;
+  return reply.Finish();
 }
 
 absl::StatusOr<std::vector<v1::LossInfo>> Client::ListLosses(

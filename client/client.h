@@ -174,6 +174,27 @@ class Client {
   absl::StatusOr<ClientResult> Compute(const LossCall& call,
                                        const CallOptions& options = {}) const;
 
+  // Computes one loss that may be larger than a message: the arrays go in
+  // chunks, from the caller's memory, and gradients and row losses come to
+  // theirs meanwhile. Results have the bits of Compute, but where the divisor
+  // of the loss is known only at the end: then gradients are rounded to their
+  // dtype, multiplied with 1 / normalizer in float64 and rounded once more, and
+  // can overflow before that; the gradient's norms are those of the first. That
+  // is so only for means that depend on mask, sample_weights, labels that are
+  // ignored or class weights, without `normalizer`, and only if these arrays
+  // (for class weights the targets) are together larger than a message or than
+  // a quarter of the server's memory.
+  //
+  // Fails as Compute, and with INVALID_ARGUMENT for losses whose rows are
+  // coupled (v1::LossInfo.separable) and rows that take more than 16 MiB with
+  // their outputs, with UNIMPLEMENTED by servers without streams. Whatever
+  // fails before anything is sent leaves the destinations untouched; after any
+  // other failure they hold unspecified bytes. They must not overlap the arrays
+  // of the call. The deadline is that of the whole call:
+  // ClientOptions::deadline may be too short for many GiB.
+  absl::StatusOr<ClientResult> ComputeChunked(
+      const LossCall& call, const CallOptions& options = {}) const;
+
   // Computes a batch of independent losses in one RPC. Returns one result for
   // each call, in the same order; a bad call fails alone, as in Compute. What
   // a call leaves unset is taken from `defaults`, extra_inputs key by key;

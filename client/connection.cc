@@ -15,6 +15,10 @@ using client_internal::kKeptMessage;
 // No lossd accepts a larger message.
 constexpr int64_t kMessageCeiling = int64_t{1} << 30;
 
+// What the header of a call in chunks has besides the bytes of tensors,
+// generously.
+constexpr int64_t kHeaderBytes = int64_t{64} << 10;
+
 // The message without memory of others.
 grpc::ByteBuffer Owned(const grpc::ByteBuffer& message) {
   grpc::Slice bytes;
@@ -45,7 +49,22 @@ Client::Connection::Connection(std::string target, const ClientOptions& options)
 
 void Client::Connection::Adopt(const v1::GetServerInfoResponse& info) {
   message_limit_ = std::min(message_limit_, info.limits().max_message_bytes());
+  memory_budget_ = info.limits().memory_budget_bytes();
   numerics_version_ = info.numerics_version();
+}
+
+absl::Status Client::Connection::CheckMessage(size_t bytes) const {
+  if (bytes <= static_cast<size_t>(message_limit_)) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the request has ", bytes, " bytes, more than the message limit of ",
+      message_limit_, " bytes of ", target_));
+}
+
+client_internal::ChunkLimits Client::Connection::chunk_limits() const {
+  int64_t header = message_limit_ - kHeaderBytes;
+  // Beside other calls.
+  if (memory_budget_ > 0) header = std::min(header, memory_budget_ / 4);
+  return {message_limit_, header};
 }
 
 absl::Status Client::Connection::Compute(const grpc::ByteBuffer& request,
@@ -53,11 +72,8 @@ absl::Status Client::Connection::Compute(const grpc::ByteBuffer& request,
                                          const CallOptions& options,
                                          grpc::ByteBuffer* reply) const {
   const size_t bytes = request.Length();
-  if (bytes > static_cast<size_t>(message_limit_)) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the request has ", bytes, " bytes, more than the message limit of ",
-        message_limit_, " bytes of ", target_));
-  }
+  absl::Status status = CheckMessage(bytes);
+  if (!status.ok()) return status;
   // A call whose message gRPC keeps does end while it is writing. Then the
   // memory would have to be waited for; a copy costs less.
   const grpc::ByteBuffer sent =

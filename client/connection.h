@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/chunked_request.h"
 #include "client/client.h"
 #include "client/compute_rpc.h"
 #include "lossd/v1/loss_service.grpc.pb.h"
@@ -29,6 +30,12 @@ class Client::Connection {
 
   // From here on what the server said holds.
   void Adopt(const v1::GetServerInfoResponse& info);
+
+  // RESOURCE_EXHAUSTED if a message of so many bytes is too large.
+  absl::Status CheckMessage(size_t bytes) const;
+
+  // What the server takes of a call in chunks.
+  client_internal::ChunkLimits chunk_limits() const;
 
   // Sends a v1::ComputeRequest. gRPC drops what it holds of it soon after this
   // has returned, if not before. `reply_bytes` is what the reply may take.
@@ -50,6 +57,8 @@ class Client::Connection {
   const std::string target_;
   const absl::Duration deadline_;
   int64_t message_limit_;
+  // The server's, for all calls; 0: there is none.
+  int64_t memory_budget_ = 0;
   std::string numerics_version_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::LossService::Stub> stub_;

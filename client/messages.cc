@@ -132,8 +132,7 @@ absl::Status CheckRowLosses(const Received& tensor, size_t bytes) {
   const std::optional<int64_t> rows = Product(tensor.shape);
   if (rows &&
       tensor.bytes.size() / sizeof(double) == static_cast<size_t>(*rows)) {
-    absl::Status status =
-        CheckSize("row_losses", bytes, *rows, sizeof(double), "row");
+    absl::Status status = client_internal::CheckRowLosses(bytes, *rows);
     if (!status.ok()) return status;
   }
   return CheckReply("row_losses", tensor, v1::DTYPE_FLOAT64, bytes);
@@ -156,8 +155,7 @@ class Destinations {
       const auto gradient = result_.extra_gradients().find(name);
       const std::string field = absl::StrCat("extra_gradients.", name);
       if (gradient == result_.extra_gradients().end()) {
-        return InvalidField(field, "a destination",
-                            "extra inputs that are given and differentiable");
+        return NoSuchGradient(field);
       }
       status = Add(field, gradient->second, destination);
       if (!status.ok()) return status;
@@ -191,6 +189,15 @@ class Destinations {
 };
 
 }  // namespace
+
+absl::Status CheckRowLosses(size_t bytes, int64_t rows) {
+  return CheckSize("row_losses", bytes, rows, sizeof(double), "row");
+}
+
+absl::Status NoSuchGradient(const std::string& field) {
+  return InvalidField(field, "a destination",
+                      "extra inputs that are given and differentiable");
+}
 
 absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults) {
   const auto& predictions =
@@ -288,7 +295,11 @@ absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
   status = destinations.Check(call);
   if (!status.ok()) return status;
   destinations.Fill();
-  return ClientResult{
+  return ResultOf(result);
+}
+
+ClientResult ResultOf(const v1::LossResult& result) {
+  return {
       .loss = result.loss(),
       .loss_sum = result.loss_sum(),
       .weight_sum = result.weight_sum(),

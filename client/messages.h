@@ -3,7 +3,9 @@
 #ifndef LOSSD_CLIENT_MESSAGES_H_
 #define LOSSD_CLIENT_MESSAGES_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,6 +22,14 @@ namespace lossd::client_internal {
 // are those of `defaults`. Calls whose shapes make no sense are OK: what is
 // wrong with them is the server's to say.
 absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults);
+
+// OK if a destination of row losses has as many elements as there are rows;
+// else INVALID_ARGUMENT.
+absl::Status CheckRowLosses(size_t bytes, int64_t rows);
+
+// INVALID_ARGUMENT for a destination, `field`, of an extra input that has no
+// gradient.
+absl::Status NoSuchGradient(const std::string& field);
 
 // `call` as an item, without `outputs`. The arrays go to `payloads`; small ones
 // must stay as they are until the message is written, the others are lent by
@@ -41,6 +51,9 @@ int64_t ResultBytes(const LossCall& call, const LossCall& defaults);
 absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
                                         const wire::ReceivedPayloads& payloads,
                                         const LossCall& call);
+
+// A result that is OK, without its tensors.
+ClientResult ResultOf(const v1::LossResult& result);
 
 }  // namespace lossd::client_internal
 

@@ -81,6 +81,11 @@ class FakeServer final : public v1::LossService::Service {
   v1::GetServerInfoResponse info;
   Hook before_info = [](auto*) { return grpc::Status::OK; };
   Hook before_compute = [](auto*) { return grpc::Status::OK; };
+  // A whole call of ComputeStream.
+  using Stream = grpc::ServerReaderWriter<v1::ComputeStreamResponse,
+                                          v1::ComputeStreamRequest>;
+  std::function<grpc::Status(grpc::ServerContext*, Stream*)> stream =
+      [](auto*, auto*) { return grpc::Status::OK; };
   // Extra inputs that have a gradient.
   std::set<std::string> differentiable = {"variance"};
   // Every element is a row, instead of the last axis.
@@ -120,6 +125,11 @@ class FakeServer final : public v1::LossService::Service {
     }
     edit(response);
     return grpc::Status::OK;
+  }
+
+  grpc::Status ComputeStream(grpc::ServerContext* context,
+                             Stream* messages) override {
+    return stream(context, messages);
   }
 
  private:

@@ -38,8 +38,11 @@ absl::StatusOr<Answer> AnswerOf(const v1::LossResult& result);
 v1::Loss LossInForce(const Problem& problem);
 
 // What Solve does, through the client.
+using ClientCall = absl::StatusOr<ClientResult> (Client::*)(
+    const LossCall&, const CallOptions&) const;
 absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
-                            const Form& form = {});
+                            const Form& form = {},
+                            ClientCall compute = &Client::Compute);
 
 // Whether all numbers of both answers have the same bits, and both have the
 // same tensors.
