@@ -168,7 +168,11 @@ int RunCompute(const ComputeFlags& flags, const Session& session) {
 
   const absl::StatusOr<Client> client = Connect(session);
   if (!client.ok()) return Fail(session, kFailed, client.status());
-  const absl::StatusOr<ClientResult> result = client->Compute(call);
+  absl::StatusOr<ClientResult> result = client->Compute(call);
+  // Request or reply are larger than a message.
+  if (absl::IsResourceExhausted(result.status())) {
+    result = client->ComputeChunked(call);
+  }
   if (!result.ok()) {
     return Fail(session, kFailed, files.Explain(result.status()));
   }

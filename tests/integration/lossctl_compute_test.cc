@@ -49,6 +49,34 @@ TEST_F(LossctlTest, ComputeWritesGradientAndRowLosses) {
   EXPECT_NEAR(sum, loss_sum, 442 * 0x1p-53 * loss_sum);
 }
 
+// The same from a server to which it must go in chunks, where the last element
+// is refused like any other.
+TEST_F(LossctlTest, ComputeTakesArraysLargerThanAMessage) {
+  const ServerProcess small({"--max_message_bytes", "1048576"});
+  std::vector<float> values(300000);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(i % 1009) / 7;
+  }
+  const std::string line = absl::StrCat(
+      "compute --loss mse --predictions ",
+      WriteFloats("p.npy", {300000}, values), " --targets ",
+      WriteFloats("t.npy", {300000}, std::vector<float>(300000, 3)),
+      " --gradient_out ");
+  EXPECT_EQ(LossctlJson(line + Path("chunked.npy"), small.address()),
+            LossctlJson(line + Path("whole.npy")));
+  const auto chunked = ReadArray(Path("chunked.npy"), CsvElements::kFloat);
+  const auto whole = ReadArray(Path("whole.npy"), CsvElements::kFloat);
+  ASSERT_THAT(chunked, IsOk());
+  ASSERT_THAT(whole, IsOk());
+  EXPECT_TRUE(chunked->data == whole->data);
+
+  values.back() = INFINITY;
+  WriteFloats("p.npy", {300000}, values);
+  const Outcome refused = Lossctl(line + Path("g.npy"), small.address());
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.err, Lossctl(line + Path("g.npy")).err);
+}
+
 TEST_F(LossctlTest, ComputeTakesCsv) {
   const Json csv = LossctlJson(absl::StrCat(
       "compute --loss mse --predictions tests/data/diabetes_predictions.csv "
