@@ -91,15 +91,15 @@ struct LossCall {
   // Whether ClientResult::diagnostics is wanted.
   bool diagnostics = false;
   // Where the gradient with respect to the predictions goes: one element for
-  // each of theirs. Empty: not wanted. Untouched when the call fails.
+  // each of theirs. Empty: not wanted. Untouched when Compute fails.
   MutableArrayView gradient;
   // Where gradients with respect to extra inputs go, by their names: one
   // element for each prediction, all of one dtype, which is that of `gradient`
   // if that is wanted too. Only inputs that are given and that v1::LossInfo
-  // calls differentiable have one. Untouched when the call fails.
+  // calls differentiable have one. Untouched when Compute fails.
   std::map<std::string, MutableArrayView> extra_gradients;
   // Where the loss of each row goes: one element a row. Empty: not wanted.
-  // Untouched when the call fails.
+  // Untouched when Compute fails.
   std::span<double> row_losses;
 };
 
@@ -177,13 +177,14 @@ class Client {
   // Computes one loss that may be larger than a message: the arrays go in
   // chunks, from the caller's memory, and gradients and row losses come to
   // theirs meanwhile. Results have the bits of Compute, but where the divisor
-  // of the loss is known only at the end: then gradients are rounded to their
-  // dtype, multiplied with 1 / normalizer in float64 and rounded once more, and
-  // can overflow before that; the gradient's norms are those of the first. That
-  // is so only for means that depend on mask, sample_weights, labels that are
-  // ignored or class weights, without `normalizer`, and only if these arrays
-  // (for class weights the targets) are together larger than a message or than
-  // a quarter of the server's memory.
+  // of the loss is known only at the end. Then gradients are those of the sum,
+  // rounded to their dtype, multiplied with 1 / normalizer in float64 and
+  // rounded again: they can overflow before that, the gradient's norms are
+  // those of the first times the same, and weights whose products float32
+  // cannot hold are refused. That is so only for means that depend on mask,
+  // sample_weights, labels that are ignored or class weights, without
+  // `normalizer`, and only if these arrays (for class weights the targets) are
+  // together larger than a message or a quarter of the server's memory budget.
   //
   // Fails as Compute, and with INVALID_ARGUMENT for losses whose rows are
   // coupled (v1::LossInfo.separable) and rows that take more than 16 MiB with

@@ -238,7 +238,9 @@ TEST_F(ChunkedRequestTest, ChunksAreTheCallersMemory) {
   // The labels, in the header.
   EXPECT_EQ(memory.lent(), 1u);
   request->Next();
+  EXPECT_EQ(memory.lent(), 0u);
   const auto chunk = request->Next();
+  EXPECT_EQ(memory.lent(), 1u);
   std::vector<grpc::Slice> slices;
   ASSERT_TRUE(chunk->Dump(&slices).ok());
   EXPECT_EQ(static_cast<const void*>(slices.back().begin()),
