@@ -248,9 +248,18 @@ TEST_F(ChunkedTest, ADeadlineWhileTheServerReadsNothing) {
 
 // gRPC 1.51 never ends a call that waits for a first message after metadata, if
 // both were asked for at once.
-TEST_F(ChunkedTest, ADeadlineWhileTheServerIsSilent) {
+TEST_F(ChunkedTest, ADeadlineBetweenMetadataAndTheFirstMessage) {
   answer_ = [](grpc::ServerContext* context, Stream* stream) {
     stream->SendInitialMetadata();
+    AwaitCancel(context);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Compute(kShort).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(ChunkedTest, ADeadlineWhileTheServerIsSilent) {
+  answer_ = [](grpc::ServerContext* context, Stream* stream) {
     v1::ComputeStreamRequest message;
     while (stream->Read(&message)) {
     }

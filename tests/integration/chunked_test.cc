@@ -81,17 +81,17 @@ TEST_F(ChunkedTest, EveryLossHasTheBitsOfTheLibrary) {
   }
 }
 
-// Weights and labels go with the header, everything else in about ten steps.
+// Weights and labels go with the header, everything else in about five steps.
 // Probabilities may be rounded to 1 and be refused, here as there.
 TEST_F(ChunkedTest, EveryLossInSteps) {
   const Client client = Connect({.max_message_bytes = kSmallMessage});
   for (const LossCase& loss_case : LossCases()) {
     SCOPED_TRACE(loss_case.name);
-    Problem problem = Sample(loss_case, {1501, 61}, Dtype::kFloat32);
+    Problem problem = Sample(loss_case, {601, 61}, Dtype::kFloat32);
     if (CouplesAllRows(problem)) continue;
     // Those of elements would not fit, and beside class weights neither would
     // targets.
-    if (problem.rows() == 1501 && problem.class_weights.empty()) {
+    if (problem.rows() == 601 && problem.class_weights.empty()) {
       AddWeights(problem, 4);
       AddMask(problem, 5);
     }
