@@ -202,8 +202,8 @@ absl::Status NoSuchGradient(const std::string& field) {
 absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults) {
   const auto& predictions =
       call.predictions ? call.predictions : defaults.predictions;
-  const std::optional<int64_t> elements =
-      predictions ? Product(predictions->shape) : std::nullopt;
+  std::optional<int64_t> elements;
+  if (predictions) elements = Product(predictions->shape);
   if (call.gradient.bytes > 0) {
     absl::Status status = CheckGradient("gradient", call.gradient, elements);
     if (!status.ok()) return status;
