@@ -113,7 +113,7 @@ absl::StatusOr<ChunkedRequest> ChunkedRequest::Make(
   v1::ComputeStreamRequest message;
   v1::StreamHeader& header = *message.mutable_header();
   wire::SentPayloads payloads;
-  *header.mutable_item() = ItemOf(rest, memory, &payloads);
+  WriteItem(rest, memory, &payloads, header.mutable_item());
   *header.mutable_item()->mutable_outputs() = OutputsOf(call, {});
   header.set_numerics_version(numerics_version);
   request.header_ = wire::WriteMessage(message, payloads);

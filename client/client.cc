@@ -1,5 +1,6 @@
 #include "client/client.h"
 
+#include <google/protobuf/arena.h>
 #include <google/protobuf/wrappers.pb.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -26,13 +27,13 @@ using client_internal::CheckRowLossesBefore;
 using client_internal::ChunkedReply;
 using client_internal::ChunkedRequest;
 using client_internal::InvalidField;
-using client_internal::ItemOf;
 using client_internal::LentMemory;
 using client_internal::NoSuchGradient;
 using client_internal::OutputsOf;
 using client_internal::ReadResult;
 using client_internal::ResultBytes;
 using client_internal::SendComputeStream;
+using client_internal::WriteItem;
 
 // grpc.health.v1 ships without its messages, and a copy of them in our protos
 // would clash with that of another library in the same program. The wrapper
@@ -101,12 +102,14 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
   std::vector<absl::StatusOr<ClientResult>> results(calls.size());
   std::vector<size_t> sent;
   int64_t reply_bytes = 0;
-  v1::ComputeRequest message;
+  google::protobuf::Arena arena;
+  auto& message =
+      *google::protobuf::Arena::CreateMessage<v1::ComputeRequest>(&arena);
   // Goes last and waits for gRPC.
   LentMemory memory;
   wire::SentPayloads payloads;
   message.set_numerics_version(numerics_version());
-  *message.mutable_defaults() = ItemOf(defaults, &memory, &payloads);
+  WriteItem(defaults, &memory, &payloads, message.mutable_defaults());
   for (size_t i = 0; i < calls.size(); ++i) {
     absl::Status status = CheckDestinations(calls[i], defaults);
     if (!status.ok()) {
@@ -115,7 +118,7 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
     }
     sent.push_back(i);
     v1::LossItem* item = message.add_items();
-    *item = ItemOf(calls[i], &memory, &payloads);
+    WriteItem(calls[i], &memory, &payloads, item);
     *item->mutable_outputs() = OutputsOf(calls[i], defaults);
     reply_bytes += ResultBytes(calls[i], defaults);
   }
@@ -125,7 +128,8 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
   absl::Status status = connection_->Compute(
       wire::WriteMessage(message, payloads), reply_bytes, options, &reply);
   if (!status.ok()) return status;
-  v1::ComputeResponse response;
+  auto& response =
+      *google::protobuf::Arena::CreateMessage<v1::ComputeResponse>(&arena);
   wire::ReceivedPayloads received;
   if (!wire::ReadMessage(reply, &response, &received)) {
     // As gRPC says it of a reply that it cannot read.

@@ -74,7 +74,7 @@ v1::Dtype GradientDtype(const LossCall& call) {
   return AnyGradient(call).dtype;
 }
 
-// What ItemOf puts arrays into.
+// What WriteItem puts arrays into.
 class TensorWriter {
  public:
   TensorWriter(LentMemory* memory, wire::SentPayloads* payloads)
@@ -221,31 +221,29 @@ absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults) {
   return absl::OkStatus();
 }
 
-v1::LossItem ItemOf(const LossCall& call, LentMemory* memory,
-                    wire::SentPayloads* payloads) {
+void WriteItem(const LossCall& call, LentMemory* memory,
+               wire::SentPayloads* payloads, v1::LossItem* item) {
   TensorWriter writer(memory, payloads);
-  v1::LossItem item;
   if (call.loss.kind_case() != v1::Loss::KIND_NOT_SET) {
-    *item.mutable_loss() = call.loss;
+    *item->mutable_loss() = call.loss;
   }
   if (call.predictions) {
-    writer.Write(*call.predictions, item.mutable_predictions());
+    writer.Write(*call.predictions, item->mutable_predictions());
   }
-  if (call.targets) writer.Write(*call.targets, item.mutable_targets());
+  if (call.targets) writer.Write(*call.targets, item->mutable_targets());
   if (call.sample_weights) {
-    writer.Write(*call.sample_weights, item.mutable_sample_weights());
+    writer.Write(*call.sample_weights, item->mutable_sample_weights());
   }
-  if (call.mask) writer.Write(*call.mask, item.mutable_mask());
+  if (call.mask) writer.Write(*call.mask, item->mutable_mask());
   if (call.upstream_gradient) {
-    writer.Write(*call.upstream_gradient, item.mutable_upstream_gradient());
+    writer.Write(*call.upstream_gradient, item->mutable_upstream_gradient());
   }
   for (const auto& [name, array] : call.extra_inputs) {
-    writer.Write(array, &(*item.mutable_extra_inputs())[name]);
+    writer.Write(array, &(*item->mutable_extra_inputs())[name]);
   }
-  item.set_reduction(call.reduction);
-  if (call.normalizer) item.set_normalizer(*call.normalizer);
-  item.set_semantics(call.semantics);
-  return item;
+  item->set_reduction(call.reduction);
+  if (call.normalizer) item->set_normalizer(*call.normalizer);
+  item->set_semantics(call.semantics);
 }
 
 v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults) {

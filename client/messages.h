@@ -34,8 +34,8 @@ absl::Status NoSuchGradient(const std::string& field);
 // `call` as an item, without `outputs`. The arrays go to `payloads`; small ones
 // must stay as they are until the message is written, the others are lent by
 // `memory`.
-v1::LossItem ItemOf(const LossCall& call, LentMemory* memory,
-                    wire::SentPayloads* payloads);
+void WriteItem(const LossCall& call, LentMemory* memory,
+               wire::SentPayloads* payloads, v1::LossItem* item);
 
 // What `call` wants besides the loss.
 v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults);
