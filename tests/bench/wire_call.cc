@@ -5,10 +5,13 @@
 #include <grpcpp/impl/codegen/client_unary_call.h>
 
 #include <barrier>
+#include <cstdint>
 #include <future>
 #include <iostream>
 #include <thread>
 #include <utility>
+
+#include "proto/wire/announced_bytes.h"
 
 namespace lossd::bench {
 namespace {
@@ -99,6 +102,11 @@ grpc::Status RawMethod::Call(const grpc::ByteBuffer& request,
                              grpc::ByteBuffer* reply) const {
   grpc::ClientContext context;
   context.set_deadline(Deadline());
+  // As the Python client does; else lossd reserves a whole message limit. The
+  // peers are told the same, so that all do the same work.
+  const auto bytes = static_cast<int64_t>(request.Length());
+  context.AddMetadata(wire::kAnnouncedBytesHeader,
+                      wire::FormatAnnouncedBytes({bytes, bytes}));
   return grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
       channel_.get(), method_, &context, request, reply);
 }
