@@ -157,7 +157,7 @@ class Comparison:
                     f"{case.name}/{kind}", times[kind], case.peer,
                     times["peer"], case.target, items=case.items,
                     message=case.message, **sizes)
-            self.calls.tell("drop", case.name)
+        self.calls.tell("drop", case.name)
 
     def limit(self, name, ours, most, **more):
         """A bound of ours, as a comparison with it."""
@@ -206,7 +206,7 @@ class Comparison:
             self.limit(name, server.peak_mib(), wire_cases.MEMORY_TARGET
                        * wire_cases.MEMORY_BUDGET / MIB, unit="mib",
                        **outcomes)
-            self.calls.tell("drop", "budget")
+        self.calls.tell("drop", "budget")
 
 
 def main():
