@@ -82,5 +82,14 @@ TEST(BenchScheduleTest, EndsEarlierWhenTold) {
   EXPECT_EQ(schedule.Missed(1), 5);
 }
 
+// The caller that ends it may have looked at the clock before others sent.
+TEST(BenchScheduleTest, AnEndBeforeWhatWasSentLeavesNothingMissed) {
+  BenchSchedule schedule({.rate = 100, .duration = seconds(10)}, At(0));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(schedule.Next(At(20)));
+  schedule.EndAt(At(15));
+  // Due were 0 and 10 ms.
+  EXPECT_EQ(schedule.Missed(3), 0);
+}
+
 }  // namespace
 }  // namespace lossd::cli
