@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/bench_expected.h"
+#include "client/status.h"
 
 namespace lossd::cli {
 namespace {
@@ -41,10 +42,8 @@ bool CountItems(const BenchCall& call, const LoadReply& reply,
       continue;
     }
     fine = false;
-    CountError(
-        absl::Status(static_cast<absl::StatusCode>(result.status().code()),
-                     result.status().message()),
-        &figures->item_errors, figures);
+    CountError(client_internal::FromItem(result.status()),
+               &figures->item_errors, figures);
   }
   return fine;
 }
