@@ -6,9 +6,7 @@
 #include <cstddef>
 #include <random>
 #include <span>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -70,19 +68,11 @@ std::string Encode(std::span<const double> numbers, v1::Dtype dtype) {
   return bytes;
 }
 
-v1::Tensor MakeTensor(v1::Dtype dtype, const std::vector<int64_t>& shape,
-                      std::string data) {
-  v1::Tensor tensor;
-  tensor.set_dtype(dtype);
-  tensor.mutable_shape()->Add(shape.begin(), shape.end());
-  tensor.set_data(std::move(data));
-  return tensor;
-}
-
 void BecomeLogProbabilities(std::span<double> row) {
   double sum = 0;
   for (const double logit : row) sum += std::exp(logit);
-  for (double& logit : row) logit -= std::log(sum);
+  const double log_sum = std::log(sum);
+  for (double& logit : row) logit -= log_sum;
 }
 
 void BecomeOneHot(std::span<double> row) {
@@ -187,7 +177,8 @@ class Maker {
 
   v1::Tensor Labels(const std::vector<int64_t>& shape) {
     std::string bytes;
-    for (int64_t i = 0; i < SizeOf(shape); ++i) {
+    const int64_t size = SizeOf(shape);
+    for (int64_t i = 0; i < size; ++i) {
       Append(random_.Below(shape_.columns), &bytes);
     }
     return MakeTensor(v1::DTYPE_INT64, shape, std::move(bytes));
@@ -222,6 +213,15 @@ class Maker {
 };
 
 }  // namespace
+
+v1::Tensor MakeTensor(v1::Dtype dtype, const std::vector<int64_t>& shape,
+                      std::string data) {
+  v1::Tensor tensor;
+  tensor.set_dtype(dtype);
+  tensor.mutable_shape()->Add(shape.begin(), shape.end());
+  tensor.set_data(std::move(data));
+  return tensor;
+}
 
 void SetNeededOptions(v1::Loss* loss) {
   for (const v1::OptionInfo& option : OptionsOf(*loss)) {

@@ -4,6 +4,8 @@
 #define LOSSD_CLIENT_CLI_BENCH_DATA_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "lossd/v1/loss_service.pb.h"
@@ -18,6 +20,10 @@ struct BenchShape {
   int64_t columns = 1;
   v1::Dtype dtype = v1::DTYPE_FLOAT32;
 };
+
+// `data` is dense, row-major and little-endian, of a length that fits.
+v1::Tensor MakeTensor(v1::Dtype dtype, const std::vector<int64_t>& shape,
+                      std::string data);
 
 // Sets the options that a loss cannot do without, an enum to the first that is
 // allowed (prediction_kind to LOGITS), a number to 1. Requires a loss of

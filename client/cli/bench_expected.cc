@@ -4,15 +4,16 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "client/cli/array_data.h"
+#include "client/cli/bench_data.h"
 #include "client/cli/options_reflection.h"
 #include "lib/compute.h"
 #include "lib/core/numerics.h"
@@ -61,15 +62,9 @@ LossSpec SpecOf(const v1::Loss& loss) {
   return spec;
 }
 
-v1::Tensor MakeOutput(v1::Dtype dtype, std::span<const int64_t> shape,
-                      size_t element) {
-  v1::Tensor tensor;
-  tensor.set_dtype(dtype);
-  tensor.mutable_shape()->Add(shape.begin(), shape.end());
-  const int64_t elements = std::accumulate(shape.begin(), shape.end(),
-                                           int64_t{1}, std::multiplies<>());
-  tensor.mutable_data()->resize(static_cast<size_t>(elements) * element);
-  return tensor;
+v1::Tensor MakeOutput(v1::Dtype dtype, std::span<const int64_t> shape) {
+  Array zeros = Zeros(dtype, {shape.begin(), shape.end()});
+  return MakeTensor(dtype, zeros.shape, std::move(zeros.data));
 }
 
 std::span<std::byte> BytesOf(v1::Tensor* tensor) {
@@ -102,14 +97,13 @@ absl::StatusOr<v1::LossResult> ExpectedResult(const v1::LossItem& item) {
   Outputs outputs;
   if (item.outputs().row_losses()) {
     *expected.mutable_row_losses() =
-        MakeOutput(v1::DTYPE_FLOAT64, shapes->rows, sizeof(double));
+        MakeOutput(v1::DTYPE_FLOAT64, shapes->rows);
     outputs.row_losses = BytesOf(expected.mutable_row_losses());
   }
   std::vector<NamedOutput> extra_outputs;
   if (item.outputs().gradient()) {
     const v1::Tensor zeros =
-        MakeOutput(item.predictions().dtype(), inputs.predictions.shape,
-                   lossd::SizeOf(inputs.predictions.dtype));
+        MakeOutput(item.predictions().dtype(), inputs.predictions.shape);
     *expected.mutable_gradient() = zeros;
     outputs.gradient = BytesOf(expected.mutable_gradient());
     for (const std::string_view name : shapes->differentiable) {
