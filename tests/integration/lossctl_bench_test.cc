@@ -5,19 +5,17 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "client/cli/lossctl.h"
 #include "client/cli/options_reflection.h"
 #include "client/cli/session.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/client/cli/run_lossctl.h"
 #include "tests/integration/metrics_page.h"
 #include "tests/integration/running_server.h"
 
@@ -37,13 +35,9 @@ struct Outcome {
 };
 
 Outcome Bench(const std::string& server, const std::string& flags) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const std::vector<std::string> words = absl::StrSplit(
-      absl::StrCat("bench --format json --server ", server, " ", flags), ' ',
-      absl::SkipEmpty());
-  const int exit_code = cli::RunLossctl(words, out, err);
-  return {exit_code, Json::parse(out.str(), nullptr, false), err.str()};
+  const cli::Outcome run = cli::Lossctl(
+      absl::StrCat("bench --format json --server ", server, " ", flags));
+  return {run.exit_code, Json::parse(run.out, nullptr, false), run.err};
 }
 
 class BenchTest : public testing::Test {

@@ -1,17 +1,15 @@
 // The subcommand against a server that answers what it is told to.
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/bench_expected.h"
-#include "client/cli/lossctl.h"
 #include "client/cli/session.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/client/cli/run_lossctl.h"
 #include "tests/client/fake_server.h"
 
 namespace lossd::cli {
@@ -21,20 +19,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-struct Outcome {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
 Outcome Bench(const std::string& flags, const std::string& server) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const std::vector<std::string> words =
-      absl::StrSplit(absl::StrCat("bench --server ", server, " ", flags), ' ',
-                     absl::SkipEmpty());
-  const int exit_code = RunLossctl(words, out, err);
-  return {exit_code, out.str(), err.str()};
+  return Lossctl(absl::StrCat("bench --server ", server, " ", flags));
 }
 
 TEST(BenchTest, BadFlagsAreNamedBeforeTheServerIsAsked) {

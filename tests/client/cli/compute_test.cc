@@ -5,18 +5,16 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/array_file.h"
-#include "client/cli/lossctl.h"
 #include "client/cli/session.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/client/cli/make_array.h"
+#include "tests/client/cli/run_lossctl.h"
 #include "tests/client/fake_server.h"
 #include "tests/support/status_matchers.h"
 
@@ -46,16 +44,11 @@ class ComputeTest : public ::testing::Test {
 
   // Runs `lossctl compute LINE`, words separated by spaces.
   int Compute(const std::string& line) {
-    std::vector<std::string> words = {"compute", "--server", server_.target()};
-    for (const auto& word : absl::StrSplit(line, ' ', absl::SkipEmpty())) {
-      words.emplace_back(word);
-    }
-    std::ostringstream out;
-    std::ostringstream err;
-    const int exit_code = RunLossctl(words, out, err);
-    out_ = out.str();
-    err_ = err.str();
-    return exit_code;
+    const Outcome run =
+        Lossctl(absl::StrCat("compute --server ", server_.target(), " ", line));
+    out_ = run.out;
+    err_ = run.err;
+    return run.exit_code;
   }
 
   // The item that was sent last.

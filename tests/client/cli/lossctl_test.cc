@@ -6,14 +6,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "client/cli/session.h"
 #include "client/cli/table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/client/cli/run_lossctl.h"
 #include "tests/client/fake_server.h"
 
 namespace lossd::cli {
@@ -24,22 +23,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-struct Outcome {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
-// Runs a command line whose words are separated by spaces.
-Outcome Lossctl(const std::string& line) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const std::vector<std::string> words =
-      absl::StrSplit(line, ' ', absl::SkipEmpty());
-  const int exit_code = RunLossctl(words, out, err);
-  return {exit_code, out.str(), err.str()};
-}
 
 // A command line that cannot be used, and what is said of it.
 void ExpectUsageError(const std::string& line, const std::string& message) {
