@@ -27,15 +27,14 @@ namespace {
 
 using client_internal::LoadConnection;
 
-// While it lives, the first SIGINT or SIGTERM only asks to stop; a second one
-// ends the process, whatever the server does.
+// While it lives, the first SIGINT or SIGTERM only asks to stop; a second one,
+// of either, ends the process, whatever the server does.
 class StopSignals {
  public:
   StopSignals() {
     stopped_ = false;
     struct sigaction action = {};
-    action.sa_handler = [](int) { stopped_ = true; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    action.sa_handler = Stop;
     sigaction(SIGINT, &action, &old_interrupt_);
     sigaction(SIGTERM, &action, &old_terminate_);
   }
@@ -49,6 +48,12 @@ class StopSignals {
   static bool stopped() { return stopped_; }
 
  private:
+  static void Stop(int number) {
+    if (!stopped_.exchange(true)) return;
+    signal(number, SIG_DFL);
+    raise(number);
+  }
+
   static inline std::atomic<bool> stopped_ = false;
   static_assert(std::atomic<bool>::is_always_lock_free);
   struct sigaction old_interrupt_ = {};

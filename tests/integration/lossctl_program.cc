@@ -10,9 +10,7 @@
 #include "absl/strings/str_split.h"
 
 namespace lossd::cli {
-namespace {
 
-// Starts bin/PROGRAM with the file descriptors as its output and errors.
 pid_t Start(const std::string& program, const std::vector<std::string>& words,
             int out, int err) {
   const std::string path = absl::StrCat(LOSSD_BIN_DIR, "/", program);
@@ -34,14 +32,11 @@ pid_t Start(const std::string& program, const std::vector<std::string>& words,
   return error == 0 ? pid : -1;
 }
 
-// Exit code of a program of ours, 128 and more if a signal ended it.
 int Wait(pid_t pid) {
   int status = 0;
   if (pid < 0 || waitpid(pid, &status, 0) != pid) return -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
-
-}  // namespace
 
 ServerProcess::ServerProcess(const std::vector<std::string>& flags) {
   std::array<int, 2> ends = {};

@@ -36,7 +36,13 @@ inline constexpr char kDigits[] =
     " --predictions tests/data/digits_logits.npy"
     " --targets tests/data/digits_labels.npy";
 
-// Starts bin/PROGRAM with the file descriptors as its output and errors.
+// Starts bin/PROGRAM with the file descriptors as its output and errors; -1
+// and a failure of the test if that cannot be.
+pid_t Start(const std::string& program, const std::vector<std::string>& words,
+            int out, int err);
+
+// Exit code of a program of ours, 128 and more if a signal ended it.
+int Wait(pid_t pid);
 
 // A lossd on a free port, from construction to destruction.
 class ServerProcess {
