@@ -7,7 +7,7 @@ from typing import Any, Iterable
 
 import grpc
 
-from lossd import connection
+from lossd import connection, forks
 from lossd._methods import AsyncLossMethods
 from lossd.arrays import ArrayLike
 from lossd.calls import Batch, Call
@@ -48,7 +48,7 @@ class AsyncClient(AsyncLossMethods):
             self._channel = None
 
     def _connect(self) -> grpc.aio.Channel:
-        connection.check_process()
+        forks.check_process()
         if self._channel is None:
             if self._settings.credentials is None:
                 self._channel = grpc.aio.insecure_channel(self.target,

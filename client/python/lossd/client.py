@@ -8,7 +8,7 @@ from typing import Any, Iterable
 
 import grpc
 
-from lossd import connection
+from lossd import connection, forks
 from lossd._methods import LossMethods
 from lossd.arrays import ArrayLike
 from lossd.calls import Batch, Call
@@ -102,7 +102,7 @@ class Client(LossMethods):
             current.close()
 
     def _connect(self) -> _Connection:
-        connection.check_process()
+        forks.check_process()
         with self._lock:
             if self._connection is None:
                 self._connection = _Connection(self._settings)

@@ -42,29 +42,6 @@ OPTIONS = (
 )
 
 
-# The process whose clients have connected.
-_process: int | None = None
-
-
-def check_process() -> None:
-    """Raises RuntimeError in a process forked from one that has connected.
-
-    gRPC's threads do not live on in the child: its first call would wait for
-    ever. gRPC's own support for forks is no way out: with it, fork() itself
-    was seen to hang in the parent.
-    """
-    global _process
-    process = os.getpid()
-    if _process is None:
-        _process = process
-    elif _process != process:
-        raise RuntimeError(
-            "lossd: this process was forked from one that had used a client, "
-            "and gRPC does not survive that: start it with the method 'spawn' "
-            "(data loaders: multiprocessing_context='spawn'), or use no client "
-            "before the fork")
-
-
 class Settings(NamedTuple):
     """How a client connects and what holds for its calls."""
 

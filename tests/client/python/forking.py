@@ -5,10 +5,12 @@
 Exits with 0 if all went as the README says.
 """
 
+import ctypes
 import faulthandler
 import multiprocessing
 import os
 import sys
+import threading
 
 import torch.utils.data
 
@@ -73,6 +75,30 @@ def train(client, data, expected, **keywords):
     assert sorted(seen) == sorted(2 * expected)
 
 
+def expect_fork_waits_for_grpc():
+    """A fork comes when gRPC's threads, here one of that name, are done."""
+    libc = ctypes.CDLL(None)
+    # Takes much longer to fill than a fork takes.
+    block = (ctypes.c_char * (128 << 20))()
+
+    def work():
+        libc.prctl(15, b"grpc_global_tim")  # PR_SET_NAME
+        # From the first byte to the last, without Python's lock.
+        libc.memset(block, 1, len(block))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while block[0] != b"\1":
+        pass
+    process = os.fork()
+    if process == 0:
+        os._exit(0)
+    filled = block[-1] == b"\1"
+    thread.join()
+    os.waitpid(process, 0)
+    assert filled
+
+
 def main():
     # Whoever hangs shows where.
     faulthandler.dump_traceback_later(3 * DEADLINE, exit=True)
@@ -96,6 +122,9 @@ def main():
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
     assert client.mse([2.0], [0.0]).loss == 4
+
+    # While they are at work fork() may hang.
+    expect_fork_waits_for_grpc()
     client.close()
 
 
