@@ -14,6 +14,8 @@ void SetHttp2(const auto& set) {
   set(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 256 << 10);
   // Else gRPC widens the windows of calls that nobody reads yet, to megabytes.
   set(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  // What may come of a call before anybody reads it.
+  set(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 256 << 10);
 }
 
 }  // namespace lossd::wire

@@ -390,9 +390,11 @@ TEST_F(ServerTest, ASecondServerDoesNotShareItsAddresses) {
 TEST_F(ServerTest, TellsClientsItsLimits) {
   const auto settings = Http2SettingsOf(server_->addresses()[0]);
   constexpr uint32_t kConcurrentStreams = 3;
+  constexpr uint32_t kWindow = 4;
   constexpr uint32_t kFrameSize = 5;
   constexpr uint32_t kHeaderListSize = 6;
   EXPECT_THAT(settings, Contains(Pair(kConcurrentStreams, 128)));
+  EXPECT_THAT(settings, Contains(Pair(kWindow, 256 << 10)));
   EXPECT_THAT(settings, Contains(Pair(kFrameSize, 256 << 10)));
   EXPECT_THAT(settings, Contains(Pair(kHeaderListSize, 8192)));
 }
