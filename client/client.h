@@ -180,18 +180,21 @@ class Client {
   // of the loss is known only at the end. Then gradients are those of the sum,
   // rounded to their dtype, multiplied with 1 / normalizer in float64 and
   // rounded again: they can overflow before that, the gradient's norms are
-  // those of the first times the same, and weights whose products float32
-  // cannot hold are refused. That is so only for means that depend on mask,
-  // sample_weights, labels that are ignored or class weights, without
+  // those of the first times the same. That is so only for means that depend on
+  // mask, sample_weights, labels that are ignored or class weights, without
   // `normalizer`, and only if these arrays (for class weights the targets) are
   // together larger than a message or a quarter of the server's memory budget.
+  // With arrays as large, whatever the reduction, weights and upstream
+  // gradients whose products float32 cannot hold are refused.
   //
   // Fails as Compute, and with INVALID_ARGUMENT for losses whose rows are
   // coupled (v1::LossInfo.separable) and rows that take more than 16 MiB with
   // their outputs, with UNIMPLEMENTED by servers without streams. Whatever
   // fails before anything is sent leaves the destinations untouched; after any
   // other failure they hold unspecified bytes. They must not overlap the arrays
-  // of the call. The deadline is that of the whole call:
+  // of the call. Gradients come in messages of up to 1 MiB, or of a row if that
+  // is larger: ClientOptions::max_message_bytes must allow it. The deadline is
+  // that of the whole call:
   // ClientOptions::deadline may be too short for many GiB.
   absl::StatusOr<ClientResult> ComputeChunked(
       const LossCall& call, const CallOptions& options = {}) const;

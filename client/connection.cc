@@ -19,6 +19,10 @@ constexpr int64_t kMessageCeiling = int64_t{1} << 30;
 // generously.
 constexpr int64_t kHeaderBytes = int64_t{64} << 10;
 
+// What a server keeps for a stream, and the headers that this is enough for.
+constexpr int64_t kStreamBytes = int64_t{48} << 20;
+constexpr int64_t kFreeHeaderBytes = int64_t{3} << 20;
+
 // The message without memory of others.
 grpc::ByteBuffer Owned(const grpc::ByteBuffer& message) {
   grpc::Slice bytes;
@@ -62,8 +66,12 @@ absl::Status Client::Connection::CheckMessage(size_t bytes) const {
 
 client_internal::ChunkLimits Client::Connection::chunk_limits() const {
   int64_t header = message_limit_ - kHeaderBytes;
-  // Beside other calls.
-  if (memory_budget_ > 0) header = std::min(header, memory_budget_ / 4);
+  // Beside other calls, and what a server keeps for every stream anyhow.
+  if (memory_budget_ > 0) {
+    const int64_t room =
+        std::min(memory_budget_ / 4, memory_budget_ - kStreamBytes);
+    header = std::min(header, std::max(room, kFreeHeaderBytes));
+  }
   return {message_limit_, header};
 }
 

@@ -8,7 +8,8 @@
 namespace lossd::client_internal {
 
 // Multiplies every element with `factor`, in float64, and rounds the product to
-// nearest even. `array` has one of the dtypes of gradients.
+// nearest even, or as the calling thread's floating-point mode has it. `array`
+// has one of the dtypes of gradients.
 void Scale(const MutableArrayView& array, double factor);
 
 }  // namespace lossd::client_internal

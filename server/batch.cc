@@ -18,20 +18,40 @@ namespace {
 // An item that takes more is run block by block.
 constexpr size_t kSmallItemBytes = size_t{256} << 10;
 
-// What a unit of small items, and what decoding is worth, in bytes that the
-// kernels could have read meanwhile.
+// What a unit of small items, what decoding one, and what one number of a list
+// is worth, in bytes that the kernels could have read meanwhile.
 constexpr size_t kSmallUnitBytes = size_t{128} << 10;
-constexpr size_t kItemBytes = size_t{8} << 10;
-constexpr size_t kItemsAUnit = 16;
+constexpr size_t kItemBytes = size_t{4} << 10;
+constexpr size_t kNumberBytes = 64;
 
 // Items that are decoded at a time: enough to occupy a team, and few enough for
 // the cache.
 constexpr int kWaveItems = 1024;
 
-// A result takes this much memory, roughly, and messages this much need not be
-// counted: those of a few items.
-constexpr int64_t kResultBytes = 512;
+// Messages that take so little memory need not be counted: those of a few
+// items.
 constexpr int64_t kUncountedBytes = 64 << 10;
+
+size_t ListBytes(const v1::Tensor& tensor) {
+  return kNumberBytes * static_cast<size_t>(tensor.values().values_size() +
+                                            tensor.int_values().values_size());
+}
+
+// What decoding an item is worth. Most have no lists.
+size_t DecodeBytes(const v1::LossItem& item) {
+  size_t bytes = kItemBytes;
+  for (const v1::Tensor* tensor :
+       {&item.predictions(), &item.targets(), &item.sample_weights(),
+        &item.mask(), &item.upstream_gradient()}) {
+    bytes += ListBytes(*tensor);
+  }
+  // Items with more are refused.
+  if (item.extra_inputs_size() > kMaxExtraInputs) return bytes;
+  for (const auto& [name, tensor] : item.extra_inputs()) {
+    bytes += ListBytes(tensor);
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -93,8 +113,13 @@ absl::StatusOr<grpc::ByteBuffer> Batch::Reply() {
 }
 
 absl::Status Batch::Parse() {
-  LOSSD_RETURN_IF_ERROR(
-      ParseRequest(body_, limits_.max_items, &request_, &payloads_));
+  LOSSD_RETURN_IF_ERROR(ParseRequest(
+      body_, limits_.max_items,
+      [this](int64_t bytes) {
+        return bytes <= kUncountedBytes ? absl::OkStatus()
+                                        : memory_.for_messages(bytes);
+      },
+      &request_, &payloads_));
   const std::string numerics(NumericsVersion());
   if (!request_.numerics_version().empty() &&
       request_.numerics_version() != numerics) {
@@ -105,21 +130,25 @@ absl::Status Batch::Parse() {
 }
 
 absl::Status Batch::BeginItems() {
-  const int items = request_.items_size();
-  const int64_t message_bytes =
-      static_cast<int64_t>(arena_.SpaceAllocated()) + items * kResultBytes;
-  if (message_bytes > kUncountedBytes) {
-    LOSSD_RETURN_IF_ERROR(memory_.for_messages(message_bytes));
-  }
   LOSSD_RETURN_IF_ERROR(CheckExtraInputs(
       "defaults.extra_inputs",
       static_cast<size_t>(request_.defaults().extra_inputs_size())));
-  shared_.Decode(request_.defaults(), payloads_);
+  const int items = request_.items_size();
   v1::ComputeResponse head;
   head.set_numerics_version(response_.numerics_version());
   size_.emplace(limits_.max_message_bytes, items, head.ByteSizeLong());
   response_.mutable_results()->Reserve(items);
-  return BeginWave();
+  shared_.Collect(request_.defaults());
+  if (shared_.size() == 0) return BeginWave();
+  step_ = {.units = shared_.size(),
+           .unit_bytes = DecodeBytes(request_.defaults()) / shared_.size(),
+           .run =
+               [this](size_t unit) {
+                 shared_.Decode(unit, payloads_);
+                 return absl::OkStatus();
+               },
+           .next = [this] { return BeginWave(); }};
+  return absl::OkStatus();
 }
 
 absl::Status Batch::BeginWave() {
@@ -127,9 +156,27 @@ absl::Status Batch::BeginWave() {
   items_ = std::vector<Item>(static_cast<size_t>(items));
   if (items_.empty()) return absl::OkStatus();
   for (Item& item : items_) item.result = response_.add_results();
-  const size_t units = (items_.size() + kItemsAUnit - 1) / kItemsAUnit;
+  return BeginDecoding();
+}
+
+absl::Status Batch::BeginDecoding() {
+  decode_ = {0};
+  size_t bytes = 0;
+  size_t unit_bytes = 0;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (unit_bytes >= kSmallUnitBytes / 2) {
+      decode_.push_back(i);
+      unit_bytes = 0;
+    }
+    const size_t item =
+        DecodeBytes(request_.items(first_ + static_cast<int>(i)));
+    unit_bytes += item;
+    bytes += item;
+  }
+  const size_t units = decode_.size();
+  decode_.push_back(items_.size());
   step_ = {.units = units,
-           .unit_bytes = items_.size() * kItemBytes / units,
+           .unit_bytes = bytes / units,
            .run = [this](size_t unit) { return Decode(unit); },
            .next = [this] { return BeginSmallItems(); }};
   return absl::OkStatus();
@@ -138,8 +185,7 @@ absl::Status Batch::BeginWave() {
 absl::Status Batch::Decode(size_t unit) {
   ItemLosses losses;
   const ItemContext context{payloads_, shared_, losses};
-  const size_t end = std::min((unit + 1) * kItemsAUnit, items_.size());
-  for (size_t i = unit * kItemsAUnit; i < end; ++i) {
+  for (size_t i = decode_[unit]; i < decode_[unit + 1]; ++i) {
     items_[i].status = items_[i].decoded.Decode(
         Merge(request_.defaults(),
               request_.items(first_ + static_cast<int>(i))),
@@ -237,6 +283,7 @@ absl::Status Batch::BeginBlocks() {
   const absl::Status weighed = computation_->FinishWeighing();
   if (!weighed.ok()) {
     Encode(weighed, &item);
+    computation_.reset();
     ++next_large_;
     return BeginLargeItem();
   }

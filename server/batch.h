@@ -39,7 +39,8 @@ struct BatchLimits {
 
 // Asked before memory is taken: an error ends the batch.
 struct BatchMemory {
-  // For messages in memory, beside the bytes of the request; once at most.
+  // For messages in memory, beside the bytes of the request; once at most,
+  // before they are parsed.
   std::function<absl::Status(int64_t bytes)> for_messages;
   // For the bytes of all tensors of the reply until then; never less than
   // before.
@@ -94,6 +95,7 @@ class Batch {
 
   absl::Status Parse();
   absl::Status BeginItems();
+  absl::Status BeginDecoding();
   absl::Status BeginWave();
   absl::Status Decode(size_t unit);
   absl::Status AllocateOutputs();
@@ -126,6 +128,8 @@ class Batch {
   // The wave: items from this one of the request on.
   int first_ = 0;
   std::vector<Item> items_;
+  // Where the units that decode the wave begin, and where the last ends.
+  std::vector<size_t> decode_;
   // Items of each unit of the small ones, by their indices.
   std::vector<std::vector<size_t>> small_;
   std::vector<size_t> large_;

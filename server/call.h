@@ -22,10 +22,10 @@ namespace lossd {
 // microseconds: handing it to another one and back would take as long.
 inline constexpr size_t kSmallWork = size_t{32} << 10;
 
-// Whether a step of a small request takes no longer. It may have many items, or
-// items with large tensors of the defaults.
+// Whether a step of a small request takes no longer. It may have more than some
+// tens of items, or items with large tensors of the defaults.
 inline bool IsSmallStep(const Job& job) {
-  constexpr size_t kSmallStep = size_t{128} << 10;
+  constexpr size_t kSmallStep = size_t{256} << 10;
   return job.units() * job.unit_bytes() <= kSmallStep;
 }
 

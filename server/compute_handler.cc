@@ -223,8 +223,11 @@ class ComputeReactor final : public RawReactor {
     const bool small = request_.Length() <= kSmallWork;
     // The job keeps what it needs of the request.
     request_.Clear();
-    if (small && (job->Unwanted() || RunWhileSmall(*job, context_.metrics))) {
-      return job->Answer();
+    if (small) {
+      if (job->Unwanted() || RunWhileSmall(*job, context_.metrics)) {
+        return job->Answer();
+      }
+      return context_.scheduler.SubmitMore(std::move(job));
     }
     if (!context_.scheduler.Submit(std::move(job))) EndWith(TooManyJobs());
   }

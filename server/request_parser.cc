@@ -34,21 +34,45 @@ std::optional<int64_t> CountItems(grpc::ByteBuffer body) {
 
 }  // namespace
 
-absl::Status ParseRequest(const grpc::ByteBuffer& body, int64_t max_items,
-                          v1::ComputeRequest* request,
-                          wire::ReceivedPayloads* payloads) {
+int64_t MemoryOfMessage(size_t bytes, int64_t items) {
+  constexpr int64_t kOfAByte = 16;
+  constexpr int64_t kOfAnItem = 1024;
+  return static_cast<int64_t>(bytes) * kOfAByte + items * kOfAnItem;
+}
+
+absl::Status CheckParsedBytes(size_t bytes) {
+  // Parsed in a third of a second at worst.
+  constexpr size_t kMost = size_t{32} << 20;
+  if (bytes <= kMost) return absl::OkStatus();
+  return LimitExceeded(
+      "parsed_bytes",
+      absl::StrCat("the message has ", bytes,
+                   " bytes besides the data of tensors, allowed: at most ",
+                   kMost, "; send numbers as data rather than lists"));
+}
+
+absl::Status ParseRequest(
+    const grpc::ByteBuffer& body, int64_t max_items,
+    const std::function<absl::Status(int64_t bytes)>& for_messages,
+    v1::ComputeRequest* request, wire::ReceivedPayloads* payloads) {
   const std::optional<int64_t> items = CountItems(body);
   if (items && *items > max_items) {
     return LimitExceeded(
         "items",
         absl::StrCat("items: got ", *items, ", allowed: at most ", max_items));
   }
-  if (!items || !wire::ReadMessage(body, request, payloads)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the ", body.Length(),
-                     " bytes received are no lossd.v1.ComputeRequest"));
+  absl::Status allowed;
+  const auto may_parse = [&](size_t bytes) {
+    allowed = CheckParsedBytes(bytes);
+    if (allowed.ok()) allowed = for_messages(MemoryOfMessage(bytes, *items));
+    return allowed.ok();
+  };
+  if (items && wire::ReadMessage(body, request, payloads, may_parse)) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  if (!allowed.ok()) return allowed;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the ", body.Length(), " bytes received are no lossd.v1.ComputeRequest"));
 }
 
 }  // namespace lossd

@@ -7,14 +7,13 @@
 
 namespace lossd {
 
-void SharedTensors::Decode(const v1::LossItem& defaults,
-                           const wire::ReceivedPayloads& payloads) {
+void SharedTensors::Collect(const v1::LossItem& defaults) {
   const auto add = [&](std::string path, bool given,
                        const v1::Tensor& message) {
     if (!given) return;
     Shared& shared = tensors_.emplace_back();
+    shared.path = std::move(path);
     shared.message = &message;
-    shared.status = shared.tensor.Decode(std::move(path), message, payloads);
   };
   add("predictions", defaults.has_predictions(), defaults.predictions());
   add("targets", defaults.has_targets(), defaults.targets());
@@ -26,6 +25,12 @@ void SharedTensors::Decode(const v1::LossItem& defaults,
   for (const auto& [name, tensor] : defaults.extra_inputs()) {
     add(absl::StrCat("extra_inputs.", name), true, tensor);
   }
+}
+
+void SharedTensors::Decode(size_t index,
+                           const wire::ReceivedPayloads& payloads) {
+  Shared& shared = tensors_[index];
+  shared.status = shared.tensor.Decode(shared.path, *shared.message, payloads);
 }
 
 const SharedTensors::Shared* SharedTensors::Find(

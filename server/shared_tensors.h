@@ -3,6 +3,7 @@
 #ifndef LOSSD_SERVER_SHARED_TENSORS_H_
 #define LOSSD_SERVER_SHARED_TENSORS_H_
 
+#include <cstddef>
 #include <deque>
 #include <string>
 
@@ -13,19 +14,25 @@
 
 namespace lossd {
 
-// Thread-safe once decoded.
+//   shared.Collect(defaults);
+//   for (i < shared.size()) shared.Decode(i, payloads);
+//
+// Decode may run in several threads at a time, for each tensor once; after that
+// everything is thread-safe.
 class SharedTensors {
  public:
   struct Shared {
+    std::string path;
     const v1::Tensor* message = nullptr;
     // What became of decoding it: whatever item takes it has this status.
     absl::Status status;
     DecodedTensor tensor;
   };
 
-  // Once. Both must outlive this.
-  void Decode(const v1::LossItem& defaults,
-              const wire::ReceivedPayloads& payloads);
+  // `defaults` must outlive this, as must `payloads`.
+  void Collect(const v1::LossItem& defaults);
+  size_t size() const { return tensors_.size(); }
+  void Decode(size_t index, const wire::ReceivedPayloads& payloads);
 
   // Null if it is none of the defaults.
   const Shared* Find(const v1::Tensor& message) const;

@@ -14,6 +14,7 @@
 #include "server/merged_item.h"
 #include "server/no_throw.h"
 #include "server/reply_tensors.h"
+#include "server/request_parser.h"
 #include "server/status_adapter.h"
 
 namespace lossd {
@@ -35,14 +36,40 @@ std::string NameInChunks(const std::string& path) {
 
 }  // namespace
 
+absl::Status Stream::Read(const grpc::ByteBuffer& body,
+                          StreamMessage* message) {
+  absl::Status allowed;
+  const auto may_parse = [&](size_t bytes) {
+    if (header_ != nullptr) return true;
+    allowed = CheckParsedBytes(bytes);
+    if (allowed.ok()) {
+      allowed = for_header_(static_cast<int64_t>(body.Length()) +
+                            MemoryOfMessage(bytes, 1));
+    }
+    return allowed.ok();
+  };
+  if (header_ != nullptr && body.Length() > kMaxChunkBytes + kChunkHeadBytes) {
+    return LimitExceeded(
+        "chunk",
+        absl::StrCat("chunk: got a message of ", body.Length(),
+                     " bytes, allowed: at most ", kMaxChunkBytes,
+                     " of data and ", kChunkHeadBytes, " beside them"));
+  }
+  if (wire::ReadMessage(body, &message->request, &message->payloads,
+                        may_parse)) {
+    message->bytes = body.Length();
+    return absl::OkStatus();
+  }
+  if (!allowed.ok()) return allowed;
+  return absl::InvalidArgumentError(
+      absl::StrCat("the ", body.Length(),
+                   " bytes received are no lossd.v1.ComputeStreamRequest"));
+}
+
 absl::Status Stream::Accept(const grpc::ByteBuffer& body) {
   return NoThrow([&]() -> absl::Status {
     auto message = std::make_unique<StreamMessage>();
-    if (!wire::ReadMessage(body, &message->request, &message->payloads)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the ", body.Length(),
-                       " bytes received are no lossd.v1.ComputeStreamRequest"));
-    }
+    LOSSD_RETURN_IF_ERROR(Read(body, message.get()));
     const auto refuse = [](std::string got, std::string allowed) {
       return InvalidField(
           {"part", std::nullopt, std::move(got), std::move(allowed)});
@@ -53,14 +80,6 @@ absl::Status Stream::Accept(const grpc::ByteBuffer& body) {
         return AcceptHeader(std::move(message));
       case v1::ComputeStreamRequest::kChunk:
         if (header_ == nullptr) return refuse("a chunk", "a header first");
-        if (body.Length() > kMaxChunkBytes + kChunkHeadBytes) {
-          return LimitExceeded(
-              "chunk",
-              absl::StrCat("chunk: got a message of ", body.Length(),
-                           " bytes, allowed: at most ", kMaxChunkBytes,
-                           " of data and ", kChunkHeadBytes, " beside them"));
-        }
-        message->bytes = body.Length();
         return AcceptChunk(std::move(message));
       case v1::ComputeStreamRequest::PART_NOT_SET:
         break;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,10 +47,13 @@ inline constexpr size_t kMaxBlockBytes = size_t{16} << 20;
 //   send(stream.TakeOutput());
 class Stream {
  public:
-  // Both must outlive this, the pool also what was taken.
-  Stream(Metrics& metrics, BufferPool& pool) : metrics_(metrics), pool_(pool) {}
+  // Asked for the memory of the header before it is parsed: an error is that of
+  // Accept.
+  using ReserveHeader = std::function<absl::Status(int64_t bytes)>;
 
-  bool has_header() const { return header_ != nullptr; }
+  // Both must outlive this, the pool also what was taken.
+  Stream(Metrics& metrics, BufferPool& pool, ReserveHeader for_header)
+      : metrics_(metrics), pool_(pool), for_header_(std::move(for_header)) {}
 
   // The next message; not while there is work. INVALID_ARGUMENT,
   // RESOURCE_EXHAUSTED for chunks that are too large or wait for a tensor that
@@ -95,6 +99,7 @@ class Stream {
     size_t element_bytes = 0;
   };
 
+  absl::Status Read(const grpc::ByteBuffer& body, StreamMessage* message);
   absl::Status AcceptHeader(std::unique_ptr<StreamMessage> message);
   absl::Status AcceptChunk(std::unique_ptr<StreamMessage> message);
   absl::Status AddInputs();
@@ -118,6 +123,7 @@ class Stream {
 
   Metrics& metrics_;
   BufferPool& pool_;
+  const ReserveHeader for_header_;
   std::unique_ptr<StreamMessage> header_;
   DecodedItem item_;
   std::optional<StreamComputation> computation_;

@@ -35,7 +35,8 @@ class StreamReactor final : public RawReactor {
         call_(call),
         admission_(context.budget),
         rpc_(context.metrics, Metrics::Method::kComputeStream),
-        stream_(context.metrics, context.pool) {
+        stream_(context.metrics, context.pool,
+                [this](int64_t bytes) { return ReserveHeader(bytes); }) {
     if (context_.scheduler.Full()) {
       EndWith(TooManyJobs());
       return;
@@ -178,36 +179,33 @@ class StreamReactor final : public RawReactor {
     std::optional<grpc::ByteBuffer> message;
     bool end = false;
     if (!TakeMessageOrWait(&message, &end)) return Next::kWait;
-    *status = end ? stream_.End() : Accept(*message);
+    *status = end ? stream_.End() : stream_.Accept(*message);
     return end || !status->ok() ? Next::kEnd : Next::kMore;
   }
 
   // Of the step that is to be run, if there is one.
   size_t units() const { return in_step_ ? stream_.units() : 0; }
 
-  absl::Status Accept(const grpc::ByteBuffer& message) {
-    if (!stream_.has_header() && message.Length() > kMaxChunkBytes) {
-      const int64_t budget = context_.budget.figures().budget;
-      if (static_cast<int64_t>(message.Length()) > budget - reserved_.bytes()) {
-        return LimitExceeded(
-            "memory_budget",
-            absl::StrCat("the header's ", message.Length(),
-                         " bytes beside the ", reserved_.bytes(),
-                         " of every stream are more than "
-                         "the memory budget of ",
-                         budget, " bytes"));
-      }
-      auto more =
-          context_.budget.TryReserve(static_cast<int64_t>(message.Length()));
-      if (!more) {
-        return TryAgain(
-            absl::StrCat("there is no memory now for the header's ",
-                         message.Length(), " bytes, try again later"),
-            kNoMemoryDelay);
-      }
-      header_reserved_ = *std::move(more);
+  // What every stream has reserved is enough for small headers.
+  absl::Status ReserveHeader(int64_t bytes) {
+    if (bytes <= static_cast<int64_t>(kMaxChunkBytes)) return absl::OkStatus();
+    const int64_t budget = context_.budget.figures().budget;
+    if (bytes > budget - reserved_.bytes()) {
+      return LimitExceeded(
+          "memory_budget",
+          absl::StrCat("the header's ", bytes, " bytes beside the ",
+                       reserved_.bytes(),
+                       " of every stream are more than the memory budget of ",
+                       budget, " bytes"));
     }
-    return stream_.Accept(message);
+    auto more = context_.budget.TryReserveMore(bytes);
+    if (!more) {
+      return TryAgain(absl::StrCat("there is no memory now for the header's ",
+                                   bytes, " bytes, try again later"),
+                      kNoMemoryDelay);
+    }
+    header_reserved_ = *std::move(more);
+    return absl::OkStatus();
   }
 
   bool HasRoomOrWait() {

@@ -115,18 +115,19 @@ template <class From>
 absl::Status DecodedTensor::ConvertToHalf(std::span<const From> numbers) {
   converted_.resize(numbers.size() * SizeOf(view_.dtype));
   const auto bytes = std::as_writable_bytes(std::span(converted_));
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    const auto number = static_cast<double>(numbers[i]);
-    // NaN and infinities are for the library to judge.
-    const bool fits = WriteElements(bytes, view_.dtype, i, &number, 1,
-                                    std::isfinite(number)) == 1;
-    const bool exact =
-        fits && (!std::is_integral_v<From> ||
-                 ReadElement({view_.dtype, {}, bytes}, i) == number);
-    if (!exact)
-      return CannotHold(i, TextOf(numbers[i]), std::is_integral_v<From>);
-  }
+  const std::vector<double> wanted(numbers.begin(), numbers.end());
+  WriteElements(bytes, view_.dtype, 0, wanted.data(), wanted.size(), false);
   view_.data = bytes;
+  std::vector<double> memory(numbers.size());
+  const double* const held =
+      ReadElements(view_, 0, numbers.size(), memory.data());
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    // NaN and infinities are for the library to judge.
+    const bool fits = std::isfinite(held[i]) || !std::isfinite(wanted[i]);
+    if (!fits || (std::is_integral_v<From> && held[i] != wanted[i])) {
+      return CannotHold(i, TextOf(numbers[i]), std::is_integral_v<From>);
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -33,7 +33,6 @@ struct Array {
   double Number(int64_t index) const;
 };
 
-// Bytes of one element; 0 for DTYPE_UNSPECIFIED.
 using client_internal::SizeOf;
 
 // Number of elements of an array of this shape. Requires that the product of

@@ -171,7 +171,11 @@ int RunCompute(const ComputeFlags& flags, const Session& session) {
   absl::StatusOr<ClientResult> result = client->Compute(call);
   // Request or reply are larger than a message.
   if (absl::IsResourceExhausted(result.status())) {
-    result = client->ComputeChunked(call);
+    absl::StatusOr<ClientResult> chunked = client->ComputeChunked(call);
+    // What is wrong with the call would have been said before.
+    const bool cannot = absl::IsInvalidArgument(chunked.status()) ||
+                        absl::IsUnimplemented(chunked.status());
+    if (!cannot) result = std::move(chunked);
   }
   if (!result.ok()) {
     return Fail(session, kFailed, files.Explain(result.status()));

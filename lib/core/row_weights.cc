@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "lib/core/convert.h"
 #include "lib/core/scratch.h"
@@ -16,26 +17,25 @@ namespace lossd {
 class RowWeights::Rows {
  public:
   Rows(const Problem& problem, bool labels, size_t begin, size_t count)
-      : begin_(begin),
-        upstream_of_all_(problem.upstream),
-        mask_memory_(ScratchUse::kRowMask, count),
-        labels_memory_(ScratchUse::kRowLabels, count),
-        weights_memory_(ScratchUse::kRowWeights, count),
-        upstream_memory_(ScratchUse::kRowUpstream, count) {
+      : begin_(begin), upstream_of_all_(problem.upstream) {
     if (problem.mask) {
-      mask_ = problem.mask->data.Read(begin, count, mask_memory_.data());
+      mask_memory_.emplace(ScratchUse::kRowMask, count);
+      mask_ = problem.mask->data.Read(begin, count, mask_memory_->data());
     }
     if (labels) {
+      labels_memory_.emplace(ScratchUse::kRowLabels, count);
       labels_ =
-          ReadElements(problem.targets, begin, count, labels_memory_.data());
+          ReadElements(problem.targets, begin, count, labels_memory_->data());
     }
     if (problem.sample_weights) {
+      weights_memory_.emplace(ScratchUse::kRowWeights, count);
       weights_ = ReadElements(*problem.sample_weights, begin, count,
-                              weights_memory_.data());
+                              weights_memory_->data());
     }
     if (problem.upstream_rows) {
+      upstream_memory_.emplace(ScratchUse::kRowUpstream, count);
       upstream_ = ReadElements(*problem.upstream_rows, begin, count,
-                               upstream_memory_.data());
+                               upstream_memory_->data());
     }
   }
 
@@ -55,10 +55,10 @@ class RowWeights::Rows {
  private:
   const size_t begin_;
   const double upstream_of_all_;
-  const Scratch<std::byte> mask_memory_;
-  const Scratch<int64_t> labels_memory_;
-  const Scratch<double> weights_memory_;
-  const Scratch<double> upstream_memory_;
+  std::optional<Scratch<std::byte>> mask_memory_;
+  std::optional<Scratch<int64_t>> labels_memory_;
+  std::optional<Scratch<double>> weights_memory_;
+  std::optional<Scratch<double>> upstream_memory_;
   const std::byte* mask_ = nullptr;
   const int64_t* labels_ = nullptr;
   const double* weights_ = nullptr;

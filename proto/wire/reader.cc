@@ -190,12 +190,14 @@ Payload ReceivedPayloads::Of(const std::string& field) const {
 }
 
 bool Read(const grpc::ByteBuffer& body, const Layout& layout,
-          google::protobuf::MessageLite* message, ReceivedPayloads* payloads) {
+          google::protobuf::MessageLite* message, ReceivedPayloads* payloads,
+          const MayParse& may_parse) {
   if (!body.Valid() || !body.Dump(&payloads->slices_).ok()) return false;
   std::string rest;
   if (Detacher(body.Length(), payloads, &rest).Detach(layout, body.Length())) {
-    return message->ParseFromString(rest);
+    return may_parse(rest.size()) && message->ParseFromString(rest);
   }
+  if (!may_parse(body.Length())) return false;
   payloads->copied_ = true;
   grpc::ByteBuffer unread = body;
   return grpc::GenericDeserialize<grpc::ProtoBufferReader,

@@ -8,6 +8,7 @@
 #include <grpcpp/support/slice.h>
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,7 +30,8 @@ class ReceivedPayloads {
   friend class Detacher;
   friend bool Read(const grpc::ByteBuffer& body, const Layout& layout,
                    google::protobuf::MessageLite* message,
-                   ReceivedPayloads* payloads);
+                   ReceivedPayloads* payloads,
+                   const std::function<bool(size_t bytes)>& may_parse);
 
   struct Range {
     size_t first = 0;
@@ -45,17 +47,23 @@ class ReceivedPayloads {
   bool copied_ = false;
 };
 
+// Asked before the generated parser reads so many bytes: all but those of
+// payloads, or the whole message if it is copied. False: it does not.
+using MayParse = std::function<bool(size_t bytes)>;
+
 bool Read(const grpc::ByteBuffer& body, const Layout& layout,
-          google::protobuf::MessageLite* message, ReceivedPayloads* payloads);
+          google::protobuf::MessageLite* message, ReceivedPayloads* payloads,
+          const MayParse& may_parse);
 
 // Accepts exactly what the generated parser accepts and yields the same message
 // and, as payloads, the same bytes. Only what no encoder of ours emits (groups,
 // numbers that are longer than need be) is copied. False if `body` is no
-// Message; both are then unspecified. Both must be new.
+// Message, or may not be parsed; both are then unspecified. Both must be new.
 template <class Message>
-bool ReadMessage(const grpc::ByteBuffer& body, Message* message,
-                 ReceivedPayloads* payloads) {
-  return Read(body, LayoutOf<Message>(), message, payloads);
+bool ReadMessage(
+    const grpc::ByteBuffer& body, Message* message, ReceivedPayloads* payloads,
+    const MayParse& may_parse = [](size_t) { return true; }) {
+  return Read(body, LayoutOf<Message>(), message, payloads, may_parse);
 }
 
 }  // namespace lossd::wire

@@ -77,6 +77,20 @@ TEST_F(LossctlTest, ComputeTakesArraysLargerThanAMessage) {
   EXPECT_EQ(refused.err, Lossctl(line + Path("g.npy")).err);
 }
 
+// The option is fine; it is the size that is not.
+TEST_F(LossctlTest, ComputeSaysThatALossDoesNotGoInChunks) {
+  const ServerProcess small({"--max_message_bytes", "1048576"});
+  const std::vector<float> values(300000, 0.5F);
+  const Outcome refused = Lossctl(
+      absl::StrCat("compute --loss dice --prediction_kind probabilities "
+                   "--scope batch --predictions ",
+                   WriteFloats("p.npy", {1000, 300}, values), " --targets ",
+                   WriteFloats("t.npy", {1000, 300}, values)),
+      small.address());
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("message limit of 1048576 bytes"));
+}
+
 TEST_F(LossctlTest, ComputeTakesCsv) {
   const Json csv = LossctlJson(absl::StrCat(
       "compute --loss mse --predictions tests/data/diabetes_predictions.csv "

@@ -896,6 +896,67 @@ TEST(BatchTest, TooManyExtraInputsInTheDefaults) {
                        HasSubstr("defaults.extra_inputs: got 17 tensors")));
 }
 
+// A number of a list takes one byte here.
+v1::Tensor ListOf(int numbers) {
+  v1::Tensor tensor;
+  tensor.set_dtype(v1::DTYPE_FLOAT16);
+  tensor.mutable_int_values()->mutable_values()->Resize(numbers, 1);
+  return tensor;
+}
+
+TEST(BatchTest, MemoryOfListsIsAskedForBeforeTheyAreParsed) {
+  v1::ComputeRequest request;
+  *request.add_items()->mutable_predictions() = ListOf(60'000);
+  int64_t asked = 0;
+  BatchMemory memory = kEnoughMemory;
+  memory.for_messages = [&](int64_t bytes) {
+    asked = bytes;
+    return absl::UnavailableError("no memory");
+  };
+  Metrics metrics(1);
+  EXPECT_THAT(Compute(request, Limits(), metrics, memory),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no memory")));
+  EXPECT_GE(asked, 16 * 60'000);
+}
+
+TEST(BatchTest, ListsThatWouldTakeLongToParse) {
+  v1::ComputeRequest request;
+  *request.add_items()->mutable_predictions() = ListOf((32 << 20) + 1);
+  Metrics metrics(1);
+  BufferPool pool(0);
+  const BatchLimits limits = LimitsOfMany();
+  Batch batch(wire::Cut(request.SerializeAsString(), 1 << 20), limits, metrics,
+              pool, kEnoughMemory, nullptr);
+  batch.RunUnit(0);
+  EXPECT_FALSE(batch.NextStep());
+  EXPECT_THAT(batch.Reply(),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("besides the data of tensors, allowed: at "
+                                 "most 33554432")));
+}
+
+// Each list is a unit, and no small one.
+TEST(BatchTest, ListsAreUnitsOfWork) {
+  v1::ComputeRequest request;
+  *request.mutable_defaults()->mutable_targets() = ListOf(60'000);
+  *request.mutable_defaults()->mutable_mask() = ListOf(60'000);
+  for (int i = 0; i < 3; ++i) {
+    *request.add_items()->mutable_predictions() = ListOf(60'000);
+  }
+  Metrics metrics(1);
+  BufferPool pool(0);
+  const BatchLimits limits = LimitsOfMany();
+  Batch batch(wire::Cut(request.SerializeAsString(), 1 << 20), limits, metrics,
+              pool, kEnoughMemory, nullptr);
+  batch.RunUnit(0);
+  for (const size_t units : {2U, 3U}) {
+    ASSERT_TRUE(batch.NextStep());
+    EXPECT_EQ(batch.units(), units);
+    EXPECT_GT(batch.unit_bytes(), 1'000'000U);
+    for (size_t i = 0; i < units; ++i) batch.RunUnit(i);
+  }
+}
+
 // A short request may be a lot of work.
 TEST(BatchTest, ManyItemsAreNoSmallStep) {
   Metrics metrics(1);

@@ -47,7 +47,7 @@ TEST(RunWhileSmallTest, RunsAllOfASmallJob) {
 
 TEST(RunWhileSmallTest, LeavesAStepThatIsNot) {
   Metrics metrics(1);
-  StepsJob job({{1, 8192}, {17, 8192}, {1, 1}});
+  StepsJob job({{1, 8192}, {33, 8192}, {1, 1}});
   EXPECT_FALSE(RunWhileSmall(job, metrics));
   EXPECT_EQ(job.step(), 1U);
   EXPECT_EQ(job.ran(), 1U);

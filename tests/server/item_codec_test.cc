@@ -25,7 +25,8 @@ class ItemCodecTest : public testing::Test {
  protected:
   void SetDefaults(const std::string& text) {
     defaults_ = Item(text);
-    shared_.Decode(defaults_, payloads_);
+    shared_.Collect(defaults_);
+    for (size_t i = 0; i < shared_.size(); ++i) shared_.Decode(i, payloads_);
   }
   absl::Status Decode(const v1::LossItem& item, DecodedItem* decoded) {
     return decoded->Decode(Merge(defaults_, item), context_);

@@ -76,7 +76,7 @@ class Driver {
   Metrics metrics_{1};
   // Nothing waits, so that the address sanitizer sees every late use.
   BufferPool pool_{0};
-  Stream stream_{metrics_, pool_};
+  Stream stream_{metrics_, pool_, [](int64_t) { return absl::OkStatus(); }};
   std::vector<v1::ComputeStreamResponse> replies_;
 };
 
@@ -235,6 +235,27 @@ TEST(StreamTest, ChunksThatAreNotTheNext) {
     EXPECT_THAT(Driver().Send({MseHeader(10), Zeros("targets", 0, 2), chunk}),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text)));
   }
+}
+
+// A number of a list takes one byte here.
+TEST(StreamTest, MemoryOfTheHeaderIsAskedForBeforeItIsParsed) {
+  v1::ComputeStreamRequest message;
+  message.mutable_header()
+      ->mutable_item()
+      ->mutable_mask()
+      ->mutable_int_values()
+      ->mutable_values()
+      ->Resize(60'000, 1);
+  int64_t asked = 0;
+  Metrics metrics(1);
+  BufferPool pool(0);
+  Stream stream(metrics, pool, [&](int64_t bytes) {
+    asked = bytes;
+    return absl::UnavailableError("no memory");
+  });
+  EXPECT_THAT(stream.Accept(wire::Cut(message.SerializeAsString(), 1000)),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no memory")));
+  EXPECT_GE(asked, 17 * 60'000);
 }
 
 TEST(StreamTest, ATensorGivenTwice) {
@@ -478,7 +499,7 @@ TEST(StreamTest, BuffersGoBack) {
   Metrics metrics(1);
   BufferPool pool(0);
   {
-    Stream stream(metrics, pool);
+    Stream stream(metrics, pool, [](int64_t) { return absl::OkStatus(); });
     for (const auto& message :
          {MseHeader(8192), Zeros("predictions", 0, 8000),
           Zeros("targets", 0, 10), Zeros("targets", 10, 4100)}) {
