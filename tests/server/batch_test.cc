@@ -951,7 +951,7 @@ TEST(BatchTest, ListsAreUnitsOfWork) {
   batch.RunUnit(0);
   for (const size_t units : {2U, 3U}) {
     ASSERT_TRUE(batch.NextStep());
-    EXPECT_EQ(batch.units(), units);
+    ASSERT_EQ(batch.units(), units);
     EXPECT_GT(batch.unit_bytes(), 1'000'000U);
     for (size_t i = 0; i < units; ++i) batch.RunUnit(i);
   }
