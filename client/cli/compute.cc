@@ -170,15 +170,15 @@ int RunCompute(const ComputeFlags& flags, const Session& session) {
   if (!client.ok()) return Fail(session, kFailed, client.status());
   absl::StatusOr<ClientResult> result = client->Compute(call);
   // Request or reply are larger than a message.
+  std::string why_chunks;
   if (absl::IsResourceExhausted(result.status())) {
-    absl::StatusOr<ClientResult> chunked = client->ComputeChunked(call);
-    // What is wrong with the call would have been said before.
-    const bool cannot = absl::IsInvalidArgument(chunked.status()) ||
-                        absl::IsUnimplemented(chunked.status());
-    if (!cannot) result = std::move(chunked);
+    why_chunks = absl::StrCat(" (in chunks, since ",
+                              std::string(result.status().message()), ")");
+    result = client->ComputeChunked(call);
   }
   if (!result.ok()) {
-    return Fail(session, kFailed, files.Explain(result.status()));
+    return Fail(session, kFailed,
+                absl::StrCat(files.Explain(result.status()), why_chunks));
   }
   status = outputs.Write();
   if (!status.ok()) return Fail(session, kFailed, status);

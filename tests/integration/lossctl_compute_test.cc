@@ -74,7 +74,9 @@ TEST_F(LossctlTest, ComputeTakesArraysLargerThanAMessage) {
   WriteFloats("p.npy", {300000}, values);
   const Outcome refused = Lossctl(line + Path("g.npy"), small.address());
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_EQ(refused.err, Lossctl(line + Path("g.npy")).err);
+  std::string err = Lossctl(line + Path("g.npy")).err;
+  err.pop_back();
+  EXPECT_THAT(refused.err, StartsWith(err));
 }
 
 // The option is fine; it is the size that is not.
@@ -88,7 +90,8 @@ TEST_F(LossctlTest, ComputeSaysThatALossDoesNotGoInChunks) {
                    WriteFloats("t.npy", {1000, 300}, values)),
       small.address());
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_THAT(refused.err, HasSubstr("message limit of 1048576 bytes"));
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("in a stream"),
+                                 HasSubstr("message limit of 1048576 bytes")));
 }
 
 TEST_F(LossctlTest, ComputeTakesCsv) {
