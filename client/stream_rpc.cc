@@ -2,21 +2,30 @@
 
 #include <grpcpp/generic/generic_stub.h>
 
+#include <array>
+#include <cstdint>
+
 namespace lossd::client_internal {
 namespace {
 
 // What can be waited for: one of each at a time.
-enum Event : intptr_t {
+enum Event : uint8_t {
   kStarted,
   kMetadata,
   kWritten,
   kEndWritten,
   kRead,
-  kFinished
+  kFinished,
+  kEvents
 };
 
-void* TagOf(Event event) {
-  return reinterpret_cast<void*>(static_cast<intptr_t>(event));
+// gRPC's tags are pointers: to these.
+std::array<char, kEvents> tags;
+
+void* TagOf(Event event) { return &tags.at(event); }
+
+Event EventOf(const void* tag) {
+  return static_cast<Event>(static_cast<const char*>(tag) - tags.data());
 }
 
 // One call. Whatever happens, reading goes on until there is nothing to read,
@@ -41,7 +50,7 @@ class Exchange {
       bool ok = false;
       queue_.Next(&tag, &ok);
       --expected_;
-      React(static_cast<Event>(reinterpret_cast<intptr_t>(tag)), ok);
+      React(EventOf(tag), ok);
     }
     return status_;
   }
@@ -65,6 +74,7 @@ class Exchange {
         return ok ? Accept() : Finish();
       case kEndWritten:
       case kFinished:
+      case kEvents:
         return;
     }
   }

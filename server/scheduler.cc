@@ -202,7 +202,7 @@ void Scheduler::DropUnwanted() {
       }
     }
   }
-  End(std::move(over));
+  End(over);
 }
 
 void Scheduler::FinishSteps() {
@@ -219,10 +219,10 @@ void Scheduler::FinishSteps() {
       }
     }
   }
-  End(std::move(over));
+  End(over);
 }
 
-void Scheduler::End(std::list<Running> over) {
+void Scheduler::End(const std::list<Running>& over) {
   if (over.empty()) return;
   running_ -= over.size();
   // Others remember how much they have had.

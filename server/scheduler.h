@@ -101,7 +101,7 @@ class Scheduler {
   void DropUnwanted();
   void FinishSteps();
   // Lets jobs answer that were taken out.
-  void End(std::list<Running> over);
+  void End(const std::list<Running>& over);
 
   const SchedulerOptions options_;
   const std::function<void(size_t)> on_jobs_;
