@@ -3,6 +3,7 @@
 #ifndef LOSSD_SERVER_CALL_H_
 #define LOSSD_SERVER_CALL_H_
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kClasses = 1024;
 // 2.25 GiB of bfloat16.
-constexpr size_t kRows = 512 * 2304;
+constexpr size_t kRows = size_t{512} * 2304;
 constexpr size_t kElements = kRows * kClasses;
 
 // Address space of this many bytes, over the same few pages again and again.

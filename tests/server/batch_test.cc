@@ -820,7 +820,7 @@ TEST(BatchTest, TheLimitOfTheReplyIsThatOfAllWaves) {
   BatchLimits limits = LimitsOfMany();
   // 25 of the items are large, 160 KB each, the last 4 in the third wave. There
   // is room for 22 and the small ones; 7 of those are refused anyhow.
-  limits.max_message_bytes = 160'000 * 23;
+  limits.max_message_bytes = int64_t{160'000} * 23;
   Metrics metrics(1);
   const auto response = Compute(ManyItems(2500), limits, metrics);
   ASSERT_THAT(response, IsOk());
