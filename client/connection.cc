@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/compute_rpc.h"
+#include "proto/wire/stream_limits.h"
 
 namespace lossd {
 namespace {
@@ -19,9 +20,8 @@ constexpr int64_t kMessageCeiling = int64_t{1} << 30;
 // generously.
 constexpr int64_t kHeaderBytes = int64_t{64} << 10;
 
-// What a server keeps for a stream, and the headers that this is enough for.
-constexpr int64_t kStreamBytes = int64_t{48} << 20;
-constexpr int64_t kFreeHeaderBytes = int64_t{3} << 20;
+// Headers that what a server keeps for every stream is enough for.
+constexpr int64_t kFreeHeaderBytes = wire::kMaxChunkBytes / 4 * 3;
 
 // The message without memory of others.
 grpc::ByteBuffer Owned(const grpc::ByteBuffer& message) {
@@ -69,7 +69,7 @@ client_internal::ChunkLimits Client::Connection::chunk_limits() const {
   // Beside other calls, and what a server keeps for every stream anyhow.
   if (memory_budget_ > 0) {
     const int64_t room =
-        std::min(memory_budget_ / 4, memory_budget_ - kStreamBytes);
+        std::min(memory_budget_ / 4, memory_budget_ - wire::kStreamBytes);
     header = std::min(header, std::max(room, kFreeHeaderBytes));
   }
   return {message_limit_, header};

@@ -39,6 +39,29 @@ absl::StatusOr<std::optional<wire::AnnouncedBytes>> AnnouncedBy(
       "', allowed: the bytes of the request and the reply, \"1024,512\""));
 }
 
+absl::Status ReserveMore(MemoryBudget& budget, int64_t bytes,
+                         absl::string_view what, int64_t beside,
+                         MemoryBudget::Reservation* reserved) {
+  const int64_t lacking = bytes - reserved->bytes();
+  if (lacking <= 0) return absl::OkStatus();
+  const int64_t most = budget.figures().budget;
+  if (bytes > most - beside) {
+    return LimitExceeded(
+        "memory_budget",
+        absl::StrCat("the ", bytes, " bytes of the ", what, " beside ", beside,
+                     " of the same call are more than the memory budget of ",
+                     most, " bytes"));
+  }
+  auto more = budget.TryReserveMore(lacking);
+  if (!more) {
+    return TryAgain(absl::StrCat("there is no memory now for the ", bytes,
+                                 " bytes of the ", what, ", try again later"),
+                    kNoMemoryDelay);
+  }
+  reserved->Add(*std::move(more));
+  return absl::OkStatus();
+}
+
 Admission::~Admission() { AcquireFromGrpc(&timers); }
 
 void Admission::Start(int64_t bytes, Done done) {

@@ -15,7 +15,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "proto/wire/announced_bytes.h"
 #include "server/memory_budget.h"
 
@@ -28,6 +30,14 @@ inline constexpr double kNoMemoryDelay = 0.2;
 // that is none.
 absl::StatusOr<std::optional<wire::AnnouncedBytes>> AnnouncedBy(
     const grpc::CallbackServerContext& call);
+
+// Makes `reserved` at least `bytes` large, for a call that has been admitted;
+// `what` is what the bytes are of, `beside` what else the call has reserved.
+// RESOURCE_EXHAUSTED if there can never be so many, UNAVAILABLE if there are
+// not now.
+absl::Status ReserveMore(MemoryBudget& budget, int64_t bytes,
+                         absl::string_view what, int64_t beside,
+                         MemoryBudget::Reservation* reserved);
 
 // Waits for memory, for one call.
 class Admission {

@@ -32,24 +32,17 @@ constexpr int kWaveItems = 1024;
 // items.
 constexpr int64_t kUncountedBytes = 64 << 10;
 
-size_t ListBytes(const v1::Tensor& tensor) {
-  return kNumberBytes * static_cast<size_t>(tensor.values().values_size() +
-                                            tensor.int_values().values_size());
-}
-
 // What decoding an item is worth. Most have no lists.
 size_t DecodeBytes(const v1::LossItem& item) {
   size_t bytes = kItemBytes;
-  for (const v1::Tensor* tensor :
-       {&item.predictions(), &item.targets(), &item.sample_weights(),
-        &item.mask(), &item.upstream_gradient()}) {
-    bytes += ListBytes(*tensor);
-  }
-  // Items with more are refused.
+  // Such items are refused.
   if (item.extra_inputs_size() > kMaxExtraInputs) return bytes;
-  for (const auto& [name, tensor] : item.extra_inputs()) {
-    bytes += ListBytes(tensor);
-  }
+  VisitTensors(item, [&bytes](const char* /*field*/, const std::string* /*key*/,
+                              const v1::Tensor& tensor) {
+    const int numbers =
+        tensor.values().values_size() + tensor.int_values().values_size();
+    bytes += kNumberBytes * static_cast<size_t>(numbers);
+  });
   return bytes;
 }
 
@@ -134,9 +127,8 @@ absl::Status Batch::BeginItems() {
       "defaults.extra_inputs",
       static_cast<size_t>(request_.defaults().extra_inputs_size())));
   const int items = request_.items_size();
-  v1::ComputeResponse head;
-  head.set_numerics_version(response_.numerics_version());
-  size_.emplace(limits_.max_message_bytes, items, head.ByteSizeLong());
+  // The response has no results yet.
+  size_.emplace(limits_.max_message_bytes, items, response_.ByteSizeLong());
   response_.mutable_results()->Reserve(items);
   shared_.Collect(request_.defaults());
   if (shared_.size() == 0) return BeginWave();
@@ -160,23 +152,12 @@ absl::Status Batch::BeginWave() {
 }
 
 absl::Status Batch::BeginDecoding() {
-  decode_ = {0};
-  size_t bytes = 0;
-  size_t unit_bytes = 0;
+  units_ = BatchUnits(kSmallUnitBytes / 2);
   for (size_t i = 0; i < items_.size(); ++i) {
-    if (unit_bytes >= kSmallUnitBytes / 2) {
-      decode_.push_back(i);
-      unit_bytes = 0;
-    }
-    const size_t item =
-        DecodeBytes(request_.items(first_ + static_cast<int>(i)));
-    unit_bytes += item;
-    bytes += item;
+    units_.Add(i, DecodeBytes(request_.items(first_ + static_cast<int>(i))));
   }
-  const size_t units = decode_.size();
-  decode_.push_back(items_.size());
-  step_ = {.units = units,
-           .unit_bytes = bytes / units,
+  step_ = {.units = units_.size(),
+           .unit_bytes = units_.mean_bytes(),
            .run = [this](size_t unit) { return Decode(unit); },
            .next = [this] { return BeginSmallItems(); }};
   return absl::OkStatus();
@@ -185,7 +166,7 @@ absl::Status Batch::BeginDecoding() {
 absl::Status Batch::Decode(size_t unit) {
   ItemLosses losses;
   const ItemContext context{payloads_, shared_, losses};
-  for (size_t i = decode_[unit]; i < decode_[unit + 1]; ++i) {
+  for (const size_t i : units_[unit]) {
     items_[i].status = items_[i].decoded.Decode(
         Merge(request_.defaults(),
               request_.items(first_ + static_cast<int>(i))),
@@ -217,35 +198,27 @@ absl::Status Batch::AllocateOutputs() {
 
 absl::Status Batch::BeginSmallItems() {
   LOSSD_RETURN_IF_ERROR(AllocateOutputs());
-  small_.clear();
+  units_ = BatchUnits(kSmallUnitBytes);
   large_.clear();
   next_large_ = 0;
-  size_t small_bytes = 0;
-  size_t unit_bytes = kSmallUnitBytes;
   for (size_t i = 0; i < items_.size(); ++i) {
     if (!items_[i].status.ok()) continue;
     const size_t bytes = items_[i].decoded.work_bytes();
     if (bytes > kSmallItemBytes) {
       large_.push_back(i);
-      continue;
+    } else {
+      units_.Add(i, bytes + kItemBytes);
     }
-    if (unit_bytes >= kSmallUnitBytes) {
-      small_.emplace_back();
-      unit_bytes = 0;
-    }
-    small_.back().push_back(i);
-    unit_bytes += bytes + kItemBytes;
-    small_bytes += bytes + kItemBytes;
   }
-  step_ = {.units = small_.size(),
-           .unit_bytes = small_bytes / std::max<size_t>(small_.size(), 1),
+  step_ = {.units = units_.size(),
+           .unit_bytes = units_.mean_bytes(),
            .run = [this](size_t unit) { return ComputeSmallItems(unit); },
            .next = [this] { return BeginLargeItem(); }};
   return absl::OkStatus();
 }
 
 absl::Status Batch::ComputeSmallItems(size_t unit) {
-  for (const size_t i : small_[unit]) {
+  for (const size_t i : units_[unit]) {
     Item& item = items_[i];
     Encode(Compute(item.decoded.spec(), item.decoded.inputs(), item.outputs, 1),
            &item);

@@ -22,6 +22,7 @@
 #include "lossd/v1/loss_service.pb.h"
 #include "proto/wire/reader.h"
 #include "server/batch_reply.h"
+#include "server/batch_units.h"
 #include "server/buffer_pool.h"
 #include "server/item_codec.h"
 #include "server/metrics.h"
@@ -128,10 +129,8 @@ class Batch {
   // The wave: items from this one of the request on.
   int first_ = 0;
   std::vector<Item> items_;
-  // Where the units that decode the wave begin, and where the last ends.
-  std::vector<size_t> decode_;
-  // Items of each unit of the small ones, by their indices.
-  std::vector<std::vector<size_t>> small_;
+  // Of the step: to decode the wave, or to compute its small items.
+  BatchUnits units_{0};
   std::vector<size_t> large_;
   size_t next_large_ = 0;
   std::optional<Computation> computation_;

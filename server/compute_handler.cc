@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "server/admission.h"
 #include "server/call.h"
-#include "server/error_details.h"
 #include "server/job.h"
 #include "server/reactor.h"
 #include "server/status_adapter.h"
@@ -58,30 +57,11 @@ class ComputeJob final : public Job {
   void Answer() override;
 
  private:
-  // Makes a reservation at least as large.
   absl::Status Reserve(int64_t bytes, absl::string_view what,
                        MemoryBudget::Reservation* reserved) {
-    const int64_t lacking = bytes - reserved->bytes();
-    if (lacking <= 0) return absl::OkStatus();
-    const int64_t budget = budget_.figures().budget;
-    const int64_t others = for_request_.bytes() + for_messages_.bytes() +
+    const int64_t beside = for_request_.bytes() + for_messages_.bytes() +
                            for_reply_->bytes() - reserved->bytes();
-    if (bytes > budget - others) {
-      return LimitExceeded(
-          "memory_budget",
-          absl::StrCat("the ", bytes, " bytes of the ", what, " beside ",
-                       others,
-                       " of the same call are more than the memory budget of ",
-                       budget, " bytes"));
-    }
-    auto more = budget_.TryReserveMore(lacking);
-    if (!more) {
-      return TryAgain(absl::StrCat("there is no memory now for the ", bytes,
-                                   " bytes of the ", what, ", try again later"),
-                      kNoMemoryDelay);
-    }
-    reserved->Add(*std::move(more));
-    return absl::OkStatus();
+    return ReserveMore(budget_, bytes, what, beside, reserved);
   }
 
   ComputeReactor& reactor_;

@@ -25,6 +25,24 @@ struct MergedItem {
   const v1::Outputs* outputs = nullptr;
 };
 
+// Calls visit(field, key, tensor) for every tensor that is set; `key` is that
+// of extra_inputs, and null for all others.
+void VisitTensors(const v1::LossItem& item, const auto& visit) {
+  const std::string* const none = nullptr;
+  if (item.has_predictions()) visit("predictions", none, item.predictions());
+  if (item.has_targets()) visit("targets", none, item.targets());
+  if (item.has_sample_weights()) {
+    visit("sample_weights", none, item.sample_weights());
+  }
+  if (item.has_mask()) visit("mask", none, item.mask());
+  if (item.has_upstream_gradient()) {
+    visit("upstream_gradient", none, item.upstream_gradient());
+  }
+  for (const auto& [key, tensor] : item.extra_inputs()) {
+    visit("extra_inputs", &key, tensor);
+  }
+}
+
 // The one place that knows what an item leaves to the defaults.
 MergedItem Merge(const v1::LossItem& defaults, const v1::LossItem& item);
 

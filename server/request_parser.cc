@@ -56,23 +56,18 @@ absl::Status ParseRequest(
     const std::function<absl::Status(int64_t bytes)>& for_messages,
     v1::ComputeRequest* request, wire::ReceivedPayloads* payloads) {
   const std::optional<int64_t> items = CountItems(body);
-  if (items && *items > max_items) {
+  if (!items) return NoMessage<v1::ComputeRequest>(body);
+  if (*items > max_items) {
     return LimitExceeded(
         "items",
         absl::StrCat("items: got ", *items, ", allowed: at most ", max_items));
   }
-  absl::Status allowed;
-  const auto may_parse = [&](size_t bytes) {
-    allowed = CheckParsedBytes(bytes);
-    if (allowed.ok()) allowed = for_messages(MemoryOfMessage(bytes, *items));
-    return allowed.ok();
-  };
-  if (items && wire::ReadMessage(body, request, payloads, may_parse)) {
-    return absl::OkStatus();
-  }
-  if (!allowed.ok()) return allowed;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the ", body.Length(), " bytes received are no lossd.v1.ComputeRequest"));
+  return ParseMessage(
+      body,
+      [&](size_t bytes) {
+        return for_messages(MemoryOfMessage(bytes, *items));
+      },
+      request, payloads);
 }
 
 }  // namespace lossd

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "lossd/v1/loss_service.pb.h"
 #include "proto/wire/reader.h"
 
@@ -23,10 +24,37 @@ int64_t MemoryOfMessage(size_t bytes, int64_t items);
 // generated parser should be held up with.
 absl::Status CheckParsedBytes(size_t bytes);
 
-// Reads a request of Compute, whose tensors stay in the slices that `payloads`
-// keeps; both must be new. Before anything is parsed, the items are counted,
-// RESOURCE_EXHAUSTED for more than `max_items`, and `for_messages` is asked for
-// the memory that is needed. INVALID_ARGUMENT if the bytes are no request.
+// INVALID_ARGUMENT: the bytes are no Message.
+template <class Message>
+absl::Status NoMessage(const grpc::ByteBuffer& body) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("the ", body.Length(), " bytes received are no ",
+                   Message::descriptor()->full_name()));
+}
+
+// Reads a message, whose tensors stay in the slices that `payloads` keeps; both
+// must be new. CheckParsedBytes, and then `reserve`, are asked before anything
+// is parsed. INVALID_ARGUMENT if the bytes are no Message.
+template <class Message>
+absl::Status ParseMessage(
+    const grpc::ByteBuffer& body,
+    const std::function<absl::Status(size_t parsed_bytes)>& reserve,
+    Message* message, wire::ReceivedPayloads* payloads) {
+  absl::Status allowed;
+  const auto may_parse = [&](size_t bytes) {
+    allowed = CheckParsedBytes(bytes);
+    if (allowed.ok()) allowed = reserve(bytes);
+    return allowed.ok();
+  };
+  if (wire::ReadMessage(body, message, payloads, may_parse)) {
+    return absl::OkStatus();
+  }
+  return allowed.ok() ? NoMessage<Message>(body) : allowed;
+}
+
+// A request of Compute, as ParseMessage. Before anything is parsed, the items
+// are counted, RESOURCE_EXHAUSTED for more than `max_items`, and `for_messages`
+// is asked for the memory that is needed.
 absl::Status ParseRequest(
     const grpc::ByteBuffer& body, int64_t max_items,
     const std::function<absl::Status(int64_t bytes)>& for_messages,

@@ -9,6 +9,7 @@
 #include "lib/core/numerics.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
+#include "proto/wire/stream_limits.h"
 #include "proto/wire/writer.h"
 #include "server/error_details.h"
 #include "server/merged_item.h"
@@ -38,32 +39,23 @@ std::string NameInChunks(const std::string& path) {
 
 absl::Status Stream::Read(const grpc::ByteBuffer& body,
                           StreamMessage* message) {
-  absl::Status allowed;
-  const auto may_parse = [&](size_t bytes) {
-    if (header_ != nullptr) return true;
-    allowed = CheckParsedBytes(bytes);
-    if (allowed.ok()) {
-      allowed = for_header_(static_cast<int64_t>(body.Length()) +
-                            MemoryOfMessage(bytes, 1));
-    }
-    return allowed.ok();
-  };
-  if (header_ != nullptr && body.Length() > kMaxChunkBytes + kChunkHeadBytes) {
+  if (header_ != nullptr &&
+      body.Length() > wire::kMaxChunkBytes + kChunkHeadBytes) {
     return LimitExceeded(
         "chunk",
         absl::StrCat("chunk: got a message of ", body.Length(),
-                     " bytes, allowed: at most ", kMaxChunkBytes,
+                     " bytes, allowed: at most ", wire::kMaxChunkBytes,
                      " of data and ", kChunkHeadBytes, " beside them"));
   }
-  if (wire::ReadMessage(body, &message->request, &message->payloads,
-                        may_parse)) {
-    message->bytes = body.Length();
-    return absl::OkStatus();
-  }
-  if (!allowed.ok()) return allowed;
-  return absl::InvalidArgumentError(
-      absl::StrCat("the ", body.Length(),
-                   " bytes received are no lossd.v1.ComputeStreamRequest"));
+  message->bytes = body.Length();
+  return ParseMessage(
+      body,
+      [&](size_t bytes) {
+        if (header_ != nullptr) return absl::OkStatus();
+        return for_header_(static_cast<int64_t>(body.Length()) +
+                           MemoryOfMessage(bytes, 1));
+      },
+      &message->request, &message->payloads);
 }
 
 absl::Status Stream::Accept(const grpc::ByteBuffer& body) {
@@ -168,11 +160,11 @@ absl::Status Stream::AcceptChunk(std::unique_ptr<StreamMessage> message) {
   });
   if (input == inputs_.end()) return UnknownTensor(chunk.tensor());
   const size_t bytes = message->payloads.Of(chunk.data()).size();
-  if (bytes > kMaxChunkBytes) {
+  if (bytes > wire::kMaxChunkBytes) {
     return LimitExceeded(
         "chunk",
         absl::StrCat("chunk.data: got ", bytes, " bytes of ", chunk.tensor(),
-                     ", allowed: at most ", kMaxChunkBytes));
+                     ", allowed: at most ", wire::kMaxChunkBytes));
   }
   LOSSD_RETURN_IF_ERROR(input->tensor.Append(std::move(message)));
   return CheckLead();

@@ -24,8 +24,7 @@
 
 namespace lossd {
 
-// Largest payload of a chunk that is accepted, and of one that is sent.
-inline constexpr size_t kMaxChunkBytes = size_t{4} << 20;
+// Largest payload of a chunk that is sent.
 inline constexpr size_t kSentChunkBytes = size_t{1} << 20;
 
 // What may have come and wait for other tensors, beside what one block reads;

@@ -12,10 +12,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "proto/wire/stream_limits.h"
 #include "server/admission.h"
 #include "server/call.h"
-#include "server/error_details.h"
 #include "server/job.h"
 #include "server/reactor.h"
 #include "server/status_adapter.h"
@@ -41,13 +40,14 @@ class StreamReactor final : public RawReactor {
       EndWith(TooManyJobs());
       return;
     }
-    admission_.Start(std::min(kStreamBytes, context.budget.figures().budget),
-                     [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
-                       if (!memory.ok()) return EndWith(memory.status());
-                       reserved_ = *std::move(memory);
-                       const std::lock_guard lock(mutex_);
-                       ReadIfRoom();
-                     });
+    admission_.Start(
+        std::min(wire::kStreamBytes, context.budget.figures().budget),
+        [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
+          if (!memory.ok()) return EndWith(memory.status());
+          reserved_ = *std::move(memory);
+          const std::lock_guard lock(mutex_);
+          ReadIfRoom();
+        });
   }
 
  private:
@@ -188,24 +188,11 @@ class StreamReactor final : public RawReactor {
 
   // What every stream has reserved is enough for small headers.
   absl::Status ReserveHeader(int64_t bytes) {
-    if (bytes <= static_cast<int64_t>(kMaxChunkBytes)) return absl::OkStatus();
-    const int64_t budget = context_.budget.figures().budget;
-    if (bytes > budget - reserved_.bytes()) {
-      return LimitExceeded(
-          "memory_budget",
-          absl::StrCat("the header's ", bytes, " bytes beside the ",
-                       reserved_.bytes(),
-                       " of every stream are more than the memory budget of ",
-                       budget, " bytes"));
+    if (bytes <= static_cast<int64_t>(wire::kMaxChunkBytes)) {
+      return absl::OkStatus();
     }
-    auto more = context_.budget.TryReserveMore(bytes);
-    if (!more) {
-      return TryAgain(absl::StrCat("there is no memory now for the header's ",
-                                   bytes, " bytes, try again later"),
-                      kNoMemoryDelay);
-    }
-    header_reserved_ = *std::move(more);
-    return absl::OkStatus();
+    return ReserveMore(context_.budget, bytes, "header", reserved_.bytes(),
+                       &header_reserved_);
   }
 
   bool HasRoomOrWait() {

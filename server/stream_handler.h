@@ -16,12 +16,6 @@ namespace lossd {
 // computed; one step's outputs may go beyond.
 inline constexpr size_t kMaxPendingBytes = size_t{4} << 20;
 
-// What is reserved for a call before it is read: what may wait to be computed,
-// the chunk that brings it, two more in gRPC and at hand, what may wait to be
-// sent, and a step's outputs. A header that is larger than a chunk is reserved
-// beside.
-inline constexpr int64_t kStreamBytes = int64_t{48} << 20;
-
 // Serves a call. `context` must outlive the server.
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* NewStreamReactor(
     const ComputeContext& context, grpc::CallbackServerContext& call);

@@ -18,6 +18,10 @@
 
 namespace lossd::wire {
 
+// Asked before the generated parser reads so many bytes: all but those of
+// payloads, or the whole message if it is copied. False: it does not.
+using MayParse = std::function<bool(size_t bytes)>;
+
 // A received message's payloads; keeps them alive. Movable. What Of() returns
 // is valid as long as this and, for messages that had to be copied, the
 // message.
@@ -30,8 +34,7 @@ class ReceivedPayloads {
   friend class Detacher;
   friend bool Read(const grpc::ByteBuffer& body, const Layout& layout,
                    google::protobuf::MessageLite* message,
-                   ReceivedPayloads* payloads,
-                   const std::function<bool(size_t bytes)>& may_parse);
+                   ReceivedPayloads* payloads, const MayParse& may_parse);
 
   struct Range {
     size_t first = 0;
@@ -46,10 +49,6 @@ class ReceivedPayloads {
   // The fields hold the bytes themselves.
   bool copied_ = false;
 };
-
-// Asked before the generated parser reads so many bytes: all but those of
-// payloads, or the whole message if it is copied. False: it does not.
-using MayParse = std::function<bool(size_t bytes)>;
 
 bool Read(const grpc::ByteBuffer& body, const Layout& layout,
           google::protobuf::MessageLite* message, ReceivedPayloads* payloads,

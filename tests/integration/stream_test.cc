@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "lib/compute.h"
 #include "lossd/v1/status.pb.h"
-#include "server/stream_handler.h"
+#include "proto/wire/stream_limits.h"
 #include "tests/integration/messages.h"
 #include "tests/integration/running_server.h"
 #include "tests/integration/stream_calls.h"
@@ -262,7 +262,7 @@ TEST_F(StreamTest, AClientThatDoesNotRead) {
 // Memory for one stream at a time.
 TEST(StreamMemoryTest, AStreamWithoutMemoryIsRefused) {
   const RunningServer server(
-      ServerOptions{.threads = 1, .memory_budget = kStreamBytes});
+      ServerOptions{.threads = 1, .memory_budget = wire::kStreamBytes});
   {
     Call call(server);
     ASSERT_TRUE(call.Write(MseHeader(4096)));
