@@ -21,14 +21,15 @@ JSON = r'["<]nlohmann/json(_fwd)?\.hpp[">]'
 # What the files of a folder, or one file, may include: the longest prefix of
 # the file's path decides.
 ALLOWED = {
+    "proto/arena/": [STANDARD, r'"proto/arena/.*"'],
     "proto/lossd/": [MESSAGES],
     "proto/wire/": [STANDARD, MESSAGES, GRPC, r'"proto/wire/.*"'],
     # The control register of denormals has no name in the standard library.
     "lib/": [STANDARD, r'"absl/(status|strings)/.*"', r'"hwy/.*"', r'"lib/.*"',
              r"<xmmintrin\.h>"],
     "lib/core/parallel_for.cc": [STANDARD, r'"lib/core/.*"', r"<omp\.h>"],
-    "client/": [STANDARD, MESSAGES, GRPC, r'"absl/.*"', r'"proto/wire/.*"',
-                r'"client/[^/]*"'],
+    "client/": [STANDARD, MESSAGES, GRPC, r'"absl/.*"',
+                r'"proto/(arena|wire)/.*"', r'"client/[^/]*"'],
     "client/cli/": [STANDARD, POSIX, MESSAGES, JSON, r'"absl/.*"',
                     r'["<]CLI/.*[">]', r'"client/([^/]*|cli/.*)"'],
     # `lossctl bench --check` compares with the library itself.
@@ -38,8 +39,8 @@ ALLOWED = {
     "client/examples/": [STANDARD, MESSAGES, r'"absl/.*"', r'"client/[^/]*"'],
     "server/": [STANDARD, POSIX, MESSAGES, GRPC, r'"absl/.*"',
                 r'["<]CLI/.*[">]', r'["<]prometheus/.*[">]',
-                r'["<]civetweb\.h[">]', r'"proto/wire/.*"', r'"lib/.*"',
-                r'"server/.*"'],
+                r'["<]civetweb\.h[">]', r'"proto/(arena|wire)/.*"',
+                r'"lib/.*"', r'"server/.*"'],
     "server/logging.cc": [STANDARD, r'["<]spdlog/.*[">]', r'"absl/.*"',
                           r'"server/.*"'],
     "server/logging.h": [STANDARD, r'["<]spdlog/.*[">]'],

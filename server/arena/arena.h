@@ -1,0 +1,47 @@
+#ifndef LOSSD_SERVER_ARENA_ARENA_H_
+#define LOSSD_SERVER_ARENA_ARENA_H_
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "server/descriptor.h"
+#include "server/memory_budget.h"
+
+namespace lossd {
+
+// Memory that lossd shares with a client: a memory file sealed against any
+// change of size, whose pages all exist before anybody gets the descriptor, so
+// that neither side gets SIGBUS. The client can write at any time, and can
+// punch holes, which read as zeros. Thread-safe.
+class Arena {
+ public:
+  // `bytes` > 0. RESOURCE_EXHAUSTED if there is no such memory; INTERNAL if the
+  // kernel refuses for another reason. Holds `reservation` as long as the
+  // memory. Takes 0.3 s a GiB.
+  static absl::StatusOr<std::unique_ptr<Arena>> Create(
+      size_t bytes, MemoryBudget::Reservation reservation);
+
+  // Returns all pages to the system, though the client may keep the descriptor.
+  // Takes 0.1 s a GiB.
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  std::span<std::byte> memory() const { return memory_; }
+  // For the client.
+  int descriptor() const { return file_.number(); }
+
+ private:
+  Arena(Descriptor file, std::span<std::byte> memory,
+        MemoryBudget::Reservation reservation);
+
+  const Descriptor file_;
+  const std::span<std::byte> memory_;
+  const MemoryBudget::Reservation reservation_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_ARENA_ARENA_H_

@@ -1,0 +1,35 @@
+#ifndef LOSSD_SERVER_DESCRIPTOR_H_
+#define LOSSD_SERVER_DESCRIPTOR_H_
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace lossd {
+
+// Closes a file descriptor when it goes. Empty when default-constructed or
+// moved from.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept
+      : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+
+  // Negative if empty.
+  int number() const { return number_; }
+
+ private:
+  int number_ = -1;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_DESCRIPTOR_H_
