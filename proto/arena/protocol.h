@@ -7,16 +7,16 @@
 // requests of 48 bytes, the server answers each, in order, with a reply of 256
 // bytes; the first of them may be sent as soon as the connection stands.
 //
-// Request                              Reply
-//    0  4  magic, "LSDA"                  0  4  magic, "LSDA"
-//    4  2  version, 1                     4  2  version, 1
-//    6  2  kind: 1 create, 2 free         6  2  kind of the request
-//    8  8  tag, any number                8  8  tag of the request
-//   16  8  create: bytes wanted,         16  4  code, of google.rpc.Code; 0: done
-//          1 to 2^50; free: 0            20  4  length of the text
-//   24 16  create: 0; free: the id       24  8  create: bytes granted, as wanted
-//   40  8  reserved                      32 16  create: the arena's id
-//                                        48 208 text, UTF-8, why it was refused
+// Request                            Reply
+//    0  4  magic, "LSDA"                0  4  magic, "LSDA"
+//    4  2  version, 1                   4  2  version, 1
+//    6  2  kind: 1 create, 2 free       6  2  kind of the request
+//    8  8  tag, any number              8  8  tag of the request
+//   16  8  create: bytes wanted,       16  4  code, of google.rpc.Code; 0: done
+//          1 to 2^50; free: 0          20  4  length of the text
+//   24 16  create: 0; free: the id     24  8  create: bytes granted, as wanted
+//   40  8  reserved                    32 16  create: the arena's id
+//                                      48 208 text, UTF-8, why it was refused
 //
 // The reply to a create that is done carries one descriptor (SCM_RIGHTS): a
 // memory file of the granted size, sealed against any change of size, to be

@@ -24,7 +24,7 @@ BUILD = ROOT / "build" / "release"
 STATE = ROOT / "build" / "clang_tidy"
 CONFIGURATIONS = tuple(ROOT / folder / ".clang-tidy"
                        for folder in ("", "tests", "tests/bench"))
-FOLDERS = ("client", "lib", "proto/wire", "server", "tests")
+FOLDERS = ("client", "lib", "proto", "server", "tests")
 
 
 def clang_arguments(command):
