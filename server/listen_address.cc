@@ -16,25 +16,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "server/descriptor.h"
 
 namespace lossd {
 namespace {
 
 constexpr char kUnixPrefix[] = "unix:";
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  const int number_;
-};
 
 absl::Status CannotListen(const ListenAddress& address,
                           const std::string& why) {
@@ -111,10 +98,11 @@ absl::Status CheckUnix(const ListenAddress& address) {
   address.unix_path.copy(name.sun_path, sizeof(name.sun_path) - 1);
   const Descriptor socket(
       ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // EAGAIN: somebody listens and is busy.
+  // EAGAIN: somebody listens and is busy; EPROTOTYPE: with a socket of another
+  // type, as that of arenas is.
   if (connect(socket.number(), reinterpret_cast<const sockaddr*>(&name),
               sizeof(name)) == 0 ||
-      errno == EAGAIN) {
+      errno == EAGAIN || errno == EPROTOTYPE) {
     return CannotListen(address, "somebody answers there");
   }
   if (errno != ECONNREFUSED || unlink(address.unix_path.c_str()) != 0) {

@@ -25,8 +25,8 @@ constexpr auto kTaken = absl::StatusCode::kFailedPrecondition;
 // file stays.
 class UnixSocket {
  public:
-  UnixSocket(const std::string& path, bool listening)
-      : number_(socket(AF_UNIX, SOCK_STREAM, 0)) {
+  UnixSocket(const std::string& path, bool listening, int type = SOCK_STREAM)
+      : number_(socket(AF_UNIX, type, 0)) {
     sockaddr_un name = {};
     name.sun_family = AF_UNIX;
     path.copy(name.sun_path, sizeof(name.sun_path) - 1);
@@ -113,12 +113,22 @@ TEST(ListenAddressTest, APathOnWhichSomebodyAnswers) {
   EXPECT_TRUE(std::filesystem::exists(dir / "s"));
 }
 
-TEST(ListenAddressTest, AStaleSocketFileIsRemoved) {
+TEST(ListenAddressTest, APathOnWhichPacketsAreAnswered) {
   const TempDir dir;
-  { const UnixSocket socket(dir / "s", true); }
-  ASSERT_TRUE(std::filesystem::exists(dir / "s"));
-  EXPECT_THAT(Check("unix:" + (dir / "s")), IsOk());
-  EXPECT_FALSE(std::filesystem::exists(dir / "s"));
+  const UnixSocket socket(dir / "s", true, SOCK_SEQPACKET);
+  EXPECT_THAT(Check("unix:" + (dir / "s")),
+              StatusIs(kTaken, HasSubstr("answers")));
+  EXPECT_TRUE(std::filesystem::exists(dir / "s"));
+}
+
+TEST(ListenAddressTest, AStaleSocketFileIsRemoved) {
+  for (const int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
+    const TempDir dir;
+    { const UnixSocket socket(dir / "s", true, type); }
+    ASSERT_TRUE(std::filesystem::exists(dir / "s"));
+    EXPECT_THAT(Check("unix:" + (dir / "s")), IsOk());
+    EXPECT_FALSE(std::filesystem::exists(dir / "s"));
+  }
 }
 
 TEST(ListenAddressTest, AFileThatIsNoSocketIsLeftAlone) {
