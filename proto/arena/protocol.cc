@@ -48,11 +48,6 @@ Id GetId(std::span<const std::byte> packet, size_t at) {
   return id;
 }
 
-bool IsZero(std::span<const std::byte> bytes) {
-  return std::all_of(bytes.begin(), bytes.end(),
-                     [](std::byte byte) { return byte == std::byte{0}; });
-}
-
 void PutHead(Kind kind, uint64_t tag, std::span<std::byte> packet) {
   std::transform(kMagic.begin(), kMagic.end(), packet.begin(),
                  [](char c) { return static_cast<std::byte>(c); });
@@ -104,12 +99,15 @@ std::string WrongHead(std::span<const std::byte> packet, size_t length,
   return "";
 }
 
+// Shows one byte: all of them might be an id that lies where none belongs.
 std::string WrongZeros(std::span<const std::byte> packet, size_t at,
                        size_t length, const std::string& of) {
-  if (IsZero(packet.subspan(at, length))) return "";
-  return Wrong("byte " + std::to_string(at) + " to " +
-                   std::to_string(at + length - 1) + " of " + of,
-               "0x" + Hex(packet.subspan(at, length)), "0");
+  for (size_t i = at; i < at + length; ++i) {
+    if (packet[i] == std::byte{0}) continue;
+    return Wrong("byte " + std::to_string(i) + " of " + of,
+                 "0x" + Hex(packet.subspan(i, 1)), "0");
+  }
+  return "";
 }
 
 // At most kMaxTextBytes of `text`, which is UTF-8: what lies behind the cut

@@ -148,17 +148,18 @@ TEST(ArenaProtocolTest, MalformedRequests) {
               "kind is " + std::to_string(kind) + ", allowed is 1 to 2");
   }
   EXPECT_EQ(WhyNoRequest(With(create, 7, 1)), "kind is 257, allowed is 1 to 2");
-  EXPECT_THAT(WhyNoRequest(With(free, 23, 0xab)),
-              HasSubstr("byte 16 to 23 of a free is 0x00000000000000ab"));
+  EXPECT_EQ(WhyNoRequest(With(free, 23, 0xab)),
+            "byte 23 of a free is 0xab, allowed is 0");
   for (const size_t at : {24U, 39U}) {
-    EXPECT_THAT(WhyNoRequest(With(create, at, 1)),
-                HasSubstr("byte 24 to 39 of a create is 0x"));
+    EXPECT_EQ(
+        WhyNoRequest(With(create, at, 1)),
+        "byte " + std::to_string(at) + " of a create is 0x01, allowed is 0");
   }
   for (const size_t at : {40U, 47U}) {
-    EXPECT_THAT(WhyNoRequest(With(create, at, 1)),
-                HasSubstr("byte 40 to 47 of a request is 0x"));
-    EXPECT_THAT(WhyNoRequest(With(free, at, 1)),
-                HasSubstr("byte 40 to 47 of a request is 0x"));
+    const std::string why =
+        "byte " + std::to_string(at) + " of a request is 0x01, allowed is 0";
+    EXPECT_EQ(WhyNoRequest(With(create, at, 1)), why);
+    EXPECT_EQ(WhyNoRequest(With(free, at, 1)), why);
   }
 }
 
@@ -173,8 +174,9 @@ TEST(ArenaProtocolTest, MalformedReplies) {
   EXPECT_EQ(WhyNoReply(With(reply, 20, 209)),
             "length of the text is 209, allowed is 0 to 208");
   for (const size_t at : {50U, 255U}) {
-    EXPECT_THAT(WhyNoReply(With(reply, at, 1)),
-                HasSubstr("byte 50 to 255 of a reply is 0x"));
+    EXPECT_EQ(
+        WhyNoReply(With(reply, at, 1)),
+        "byte " + std::to_string(at) + " of a reply is 0x01, allowed is 0");
   }
 }
 
