@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/descriptor.h"
 #include "server/memory_budget.h"
@@ -17,9 +19,9 @@ namespace lossd {
 // punch holes, which read as zeros. Thread-safe.
 class Arena {
  public:
-  // `bytes` > 0. RESOURCE_EXHAUSTED if there is no such memory; INTERNAL if the
-  // kernel refuses for another reason. Holds `reservation` as long as the
-  // memory. Takes 0.3 s a GiB.
+  // `bytes` > 0. RESOURCE_EXHAUSTED if there is no such memory, or no
+  // descriptor; INTERNAL if the kernel refuses for another reason. Holds
+  // `reservation` as long as the memory. Takes 0.3 s a GiB.
   static absl::StatusOr<std::unique_ptr<Arena>> Create(
       size_t bytes, MemoryBudget::Reservation reservation);
 
@@ -34,12 +36,14 @@ class Arena {
   int descriptor() const { return file_.number(); }
 
  private:
-  Arena(Descriptor file, std::span<std::byte> memory,
-        MemoryBudget::Reservation reservation);
+  Arena(Descriptor file, MemoryBudget::Reservation reservation)
+      : file_(std::move(file)), reservation_(std::move(reservation)) {}
+  absl::Status Allocate(size_t bytes);
 
   const Descriptor file_;
-  const std::span<std::byte> memory_;
   const MemoryBudget::Reservation reservation_;
+  // Empty until it is mapped.
+  std::span<std::byte> memory_;
 };
 
 }  // namespace lossd
