@@ -3,11 +3,16 @@
 #ifndef LOSSD_SERVER_ARENA_ARENA_REGISTRY_H_
 #define LOSSD_SERVER_ARENA_ARENA_REGISTRY_H_
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <thread>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/arena/protocol.h"
@@ -34,6 +39,11 @@ class ArenaRegistry {
     std::shared_ptr<Arena> arena;
   };
 
+  struct Freed {
+    size_t arenas = 0;
+    int64_t bytes = 0;
+  };
+
   struct Figures {
     // Of arenas that can be found.
     size_t arenas = 0;
@@ -49,6 +59,7 @@ class ArenaRegistry {
   ArenaRegistry(const ArenaRegistry&) = delete;
   ArenaRegistry& operator=(const ArenaRegistry&) = delete;
 
+  // INVALID_ARGUMENT unless `bytes` is 1 to arena::kMaxArenaBytes.
   // RESOURCE_EXHAUSTED, one line that names the limit, what is taken and what
   // was wanted. What a limit counts is what has not been returned yet: an arena
   // that was freed and is still used counts.
@@ -58,7 +69,7 @@ class ArenaRegistry {
   absl::Status Free(Owner owner, const arena::Id& id);
 
   // All that the owner has.
-  void FreeAll(Owner owner);
+  Freed FreeAll(Owner owner);
 
   // Null for an id that is unknown, freed or malformed. Whoever holds the arena
   // may use its memory whatever its owner does; the last one to let go does not
@@ -66,6 +77,55 @@ class ArenaRegistry {
   std::shared_ptr<Arena> Find(std::string_view id) const;
 
   Figures figures() const;
+
+ private:
+  // An arena, or room for one, that counts until this is destroyed.
+  struct Held {
+    explicit Held(ArenaRegistry& owner_of_this) : registry(owner_of_this) {}
+    ~Held();
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+    ArenaRegistry& registry;
+    Owner owner = 0;
+    // 0 while it does not count.
+    int64_t bytes = 0;
+    std::unique_ptr<Arena> arena;
+  };
+  using HeldList = std::list<Held>;
+
+  struct Counts {
+    size_t arenas = 0;
+    int64_t bytes = 0;
+  };
+  struct Entry {
+    Owner owner = 0;
+    std::shared_ptr<Arena> arena;
+  };
+
+  absl::StatusOr<Granted> TryCreate(Owner owner, uint64_t bytes);
+  absl::Status Count(Owner owner, int64_t bytes, Held* held);
+  // Moves `held`, of one element, to where its users keep it.
+  std::shared_ptr<Arena> Share(HeldList held);
+  void ReturnDropped();
+
+  const ArenaLimits limits_;
+  MemoryBudget& budget_;
+
+  // Taken before reaper_mutex_: an arena may be dropped under it.
+  mutable std::mutex mutex_;
+  absl::flat_hash_map<arena::Id, Entry> arenas_;
+  Counts total_;
+  absl::flat_hash_map<Owner, Counts> of_owners_;
+  uint64_t created_ = 0;
+  uint64_t refused_ = 0;
+
+  std::mutex reaper_mutex_;
+  std::condition_variable dropped_one_;
+  HeldList used_;
+  HeldList dropped_;
+  bool stopping_ = false;
+  std::thread reaper_;
 };
 
 }  // namespace lossd
