@@ -1,12 +1,19 @@
 #ifndef LOSSD_SERVER_ARENA_ARENA_LISTENER_H_
 #define LOSSD_SERVER_ARENA_ARENA_LISTENER_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
+#include <thread>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/arena/arena_registry.h"
+#include "server/arena/arena_socket.h"
+#include "server/descriptor.h"
 #include "server/listen_address.h"
 
 namespace lossd {
@@ -33,9 +40,34 @@ class ArenaListener {
   ArenaListener(const ArenaListener&) = delete;
   ArenaListener& operator=(const ArenaListener&) = delete;
 
-  size_t connections() const;
-  // Connections refused because there were too many.
-  uint64_t refused_connections() const;
+  size_t connections() const { return connections_; }
+  // Connections refused because there were too many, or no thread for them.
+  uint64_t refused_connections() const { return refused_; }
+
+ private:
+  struct Served;
+
+  ArenaListener(const Options& options, ArenaRegistry& registry,
+                std::unique_ptr<ArenaSocket> socket, Descriptor wake);
+  void Loop();
+  // One client, if there is one. An error if nobody can be accepted now.
+  absl::Status Accept();
+  // RESOURCE_EXHAUSTED if there are too many.
+  absl::Status Serve(Served& served);
+  void JoinFinished();
+
+  const size_t max_connections_;
+  ArenaRegistry& registry_;
+  const std::unique_ptr<ArenaSocket> socket_;
+  // An eventfd: the loop has something else to do than to accept.
+  const Descriptor wake_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<size_t> connections_ = 0;
+  std::atomic<uint64_t> refused_ = 0;
+  // Of the loop, and then of the destructor.
+  ArenaRegistry::Owner last_owner_ = 0;
+  std::list<Served> served_;
+  std::thread thread_;
 };
 
 }  // namespace lossd

@@ -1,0 +1,105 @@
+#include "server/arena/arena_socket.h"
+
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "lib/core/status_macros.h"
+
+namespace lossd {
+namespace {
+
+absl::Status CannotListen(const ListenAddress& address, const char* call) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot listen on ", address.text, " for arenas: ", call,
+                   ": ", strerror(errno)));
+}
+
+absl::StatusOr<gid_t> GroupOf(const std::string& group) {
+  if (group.empty()) return getegid();
+  struct group entry = {};
+  struct group* found = nullptr;
+  std::vector<char> text(1024);
+  // ERANGE: the group has more members than that.
+  while (getgrnam_r(group.c_str(), &entry, text.data(), text.size(), &found) ==
+         ERANGE) {
+    text.resize(2 * text.size());
+  }
+  if (found != nullptr) return found->gr_gid;
+  uint32_t number = 0;
+  // The last number means no group at all.
+  if (absl::SimpleAtoi(group, &number) &&
+      number != std::numeric_limits<uint32_t>::max()) {
+    return number;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", group, "' is neither a group of this machine nor a number"));
+}
+
+}  // namespace
+
+ArenaSocket::ArenaSocket(Descriptor socket, std::string path)
+    : socket_(std::move(socket)), path_(std::move(path)) {
+  struct stat status = {};
+  if (lstat(path_.c_str(), &status) != 0) return;
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+}
+
+ArenaSocket::~ArenaSocket() {
+  struct stat status = {};
+  if (lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ &&
+      status.st_ino == inode_) {
+    unlink(path_.c_str());
+  }
+}
+
+absl::StatusOr<std::unique_ptr<ArenaSocket>> ArenaSocket::Listen(
+    const ListenAddress& address, const std::string& group) {
+  const absl::StatusOr<gid_t> group_id = GroupOf(group);
+  LOSSD_RETURN_IF_ERROR(group_id.status());
+  LOSSD_RETURN_IF_ERROR(CheckFree(address));
+  Descriptor socket(
+      ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (socket.number() < 0) return CannotListen(address, "socket");
+  // The file gets the mode that the socket has: nobody else can open it before
+  // it has its group.
+  if (fchmod(socket.number(), S_IRUSR | S_IWUSR) != 0) {
+    return CannotListen(address, "fchmod");
+  }
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  address.unix_path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  if (bind(socket.number(), reinterpret_cast<const sockaddr*>(&name),
+           sizeof(name)) != 0) {
+    return CannotListen(address, "bind");
+  }
+  // Removes the file if anything fails from here on.
+  std::unique_ptr<ArenaSocket> listening(
+      new ArenaSocket(std::move(socket), address.unix_path));
+  const char* const path = listening->path_.c_str();
+  if (lchown(path, static_cast<uid_t>(-1), *group_id) != 0) {
+    return CannotListen(address, "chown");
+  }
+  if (chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0) {
+    return CannotListen(address, "chmod");
+  }
+  if (listen(listening->descriptor(), SOMAXCONN) != 0) {
+    return CannotListen(address, "listen");
+  }
+  return listening;
+}
+
+}  // namespace lossd
