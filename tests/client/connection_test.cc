@@ -29,7 +29,7 @@ LossCall CallOf(const std::vector<float>& values) {
 
 TEST(Connect, NobodyAnswers) {
   const test::TempDir dir;
-  const std::string target = "unix:" + dir.path() + "/nobody";
+  const std::string target = "unix:" + (dir / "nobody");
   const auto client = Client::Connect(target);
   EXPECT_EQ(client.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(client.status().message()), StartsWith(target));
@@ -233,7 +233,7 @@ class Babbler final : public v1::LossService::WithRawCallbackMethod_Compute<
 
 TEST(FailedRpc, AReplyThatCannotBeRead) {
   const test::TempDir dir;
-  const std::string target = "unix:" + dir.path() + "/socket";
+  const std::string target = "unix:" + (dir / "socket");
   Babbler babbler;
   grpc::ServerBuilder builder;
   builder.AddListeningPort(target, grpc::InsecureServerCredentials());

@@ -5,10 +5,8 @@
 
 #include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
-#include <stdlib.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,28 +15,14 @@
 #include <vector>
 
 #include "lossd/v1/loss_service.grpc.pb.h"
+#include "tests/support/temp_dir.h"
 
 namespace lossd::test {
 
-// A folder of its own, deleted with everything in it.
-class TempDir {
- public:
-  TempDir() : path_(mkdtemp(template_.data())) {}
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string template_ = "/tmp/lossd_client_XXXXXX";
-  const std::string path_;
-};
-
 // Counts instead of computing: loss is the item's place in the request,
 // gradient element i is i, that of an extra input 100 + i, row loss i is 10 i.
-// Half types get these as 16-bit integers. Set the members before the first
-// call.
+// Half types get these as 16-bit integers. Destinations in arenas are named in
+// the result and not written to. Set the members before the first call.
 class FakeServer final : public v1::LossService::Service {
  public:
   // What is asked before an answer; anything but OK is the RPC's answer.
@@ -55,7 +39,7 @@ class FakeServer final : public v1::LossService::Service {
     info.mutable_limits()->set_max_message_bytes(1 << 20);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
-    target_ = address.empty() ? "unix:" + dir_.path() + "/socket" : address;
+    target_ = address.empty() ? "unix:" + (dir_ / "socket") : address;
     int port = 0;
     builder.AddListeningPort(target_, grpc::InsecureServerCredentials(), &port);
     builder.SetMaxReceiveMessageSize(-1);
@@ -152,10 +136,16 @@ class FakeServer final : public v1::LossService::Service {
     const v1::Outputs& outputs = item.outputs();
     if (outputs.gradient()) {
       Count(0, elements, outputs.gradient_dtype(), result->mutable_gradient());
+      if (outputs.has_gradient_to()) {
+        *result->mutable_gradient()->mutable_arena() = outputs.gradient_to();
+      }
       for (const auto& [name, tensor] : item.extra_inputs()) {
         if (differentiable.count(name) == 0) continue;
-        Count(100, elements, outputs.gradient_dtype(),
-              &(*result->mutable_extra_gradients())[name]);
+        v1::Tensor* gradient = &(*result->mutable_extra_gradients())[name];
+        Count(100, elements, outputs.gradient_dtype(), gradient);
+        const auto to = outputs.extra_gradients_to().find(name);
+        if (to == outputs.extra_gradients_to().end()) continue;
+        *gradient->mutable_arena() = to->second;
       }
     }
     if (outputs.row_losses()) {
@@ -164,6 +154,9 @@ class FakeServer final : public v1::LossService::Service {
       row_losses->mutable_shape()->Add(rows.begin(), rows.end());
       for (int64_t i = 0; i < row_count; ++i) {
         Append(10 * static_cast<double>(i), row_losses->mutable_data());
+      }
+      if (outputs.has_row_losses_to()) {
+        *row_losses->mutable_arena() = outputs.row_losses_to();
       }
     }
   }

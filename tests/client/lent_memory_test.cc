@@ -126,7 +126,7 @@ class DeafServer final : public v1::LossService::WithGenericMethod_Compute<
 
  private:
   const test::TempDir dir_;
-  const std::string target_ = "unix:" + dir_.path() + "/socket";
+  const std::string target_ = "unix:" + (dir_ / "socket");
   grpc::AsyncGenericService computes_;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;

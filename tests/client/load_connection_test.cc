@@ -82,7 +82,7 @@ std::unique_ptr<grpc::Server> Serve(grpc::Service* service,
 
 TEST(LoadConnectionTest, FindsAServerThatComesBack) {
   const test::TempDir folder;
-  const std::string target = "unix:" + folder.path() + "/socket";
+  const std::string target = "unix:" + (folder / "socket");
   v1::LossService::Service service;
   auto server = Serve(&service, target);
   const LoadConnection connection(target);

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <string>
 
-#include "tests/server/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace lossd {
 
@@ -21,7 +21,7 @@ class FakeMachine {
   std::string root() const { return dir_ / ""; }
 
  private:
-  TempDir dir_;
+  test::TempDir dir_;
 };
 
 }  // namespace lossd

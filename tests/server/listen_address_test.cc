@@ -11,11 +11,13 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "tests/server/temp_dir.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace lossd {
 namespace {
+
+using test::TempDir;
 
 using ::testing::HasSubstr;
 

@@ -14,10 +14,12 @@
 #include "tests/server/load.h"
 #include "tests/server/lossd_process.h"
 #include "tests/server/raw_calls.h"
-#include "tests/server/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace lossd {
 namespace {
+
+using test::TempDir;
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;

@@ -17,11 +17,13 @@
 #include "server/process_metrics.h"
 #include "tests/server/load.h"
 #include "tests/server/raw_calls.h"
-#include "tests/server/temp_dir.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace lossd {
 namespace {
+
+using test::TempDir;
 
 using ::testing::AllOf;
 using ::testing::Contains;

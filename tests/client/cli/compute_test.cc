@@ -28,9 +28,7 @@ using ::testing::IsEmpty;
 
 class ComputeTest : public ::testing::Test {
  protected:
-  std::string Path(const std::string& name) const {
-    return absl::StrCat(folder_.path(), "/", name);
-  }
+  std::string Path(const std::string& name) const { return folder_ / name; }
 
   std::string Write(const std::string& name, const std::string& text) const {
     std::ofstream(Path(name)) << text;
@@ -201,7 +199,7 @@ TEST_F(ComputeTest, EveryOutputNeedsAFileOfItsOwn) {
     EXPECT_FALSE(std::filesystem::exists(Path("g.npy"))) << flags;
   };
   const std::string g = Path("g.npy");
-  const std::string other_g = absl::StrCat(folder_.path(), "/./g.npy");
+  const std::string other_g = folder_ / "./g.npy";
   refused(absl::StrCat("--gradient_out ", g, " --row_losses_out ", other_g));
   refused(absl::StrCat("--extra_gradient_out variance=", g, " --gradient_out ",
                        other_g));

@@ -23,11 +23,13 @@
 #include "absl/strings/str_cat.h"
 #include "server/logging.h"
 #include "tests/server/arena/arena_client.h"
-#include "tests/server/temp_dir.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/status_matchers.h"
 
 namespace lossd {
 namespace {
+
+using test::TempDir;
 
 using ::testing::HasSubstr;
 using ::testing::Not;

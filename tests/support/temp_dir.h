@@ -1,12 +1,12 @@
-#ifndef LOSSD_TESTS_SERVER_TEMP_DIR_H_
-#define LOSSD_TESTS_SERVER_TEMP_DIR_H_
+#ifndef LOSSD_TESTS_SUPPORT_TEMP_DIR_H_
+#define LOSSD_TESTS_SUPPORT_TEMP_DIR_H_
 
 #include <stdlib.h>
 
 #include <filesystem>
 #include <string>
 
-namespace lossd {
+namespace lossd::test {
 
 // A folder that is there as long as this.
 class TempDir {
@@ -27,6 +27,6 @@ class TempDir {
   std::string path_;
 };
 
-}  // namespace lossd
+}  // namespace lossd::test
 
-#endif  // LOSSD_TESTS_SERVER_TEMP_DIR_H_
+#endif  // LOSSD_TESTS_SUPPORT_TEMP_DIR_H_
