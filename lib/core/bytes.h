@@ -44,6 +44,15 @@ class Bytes {
   // at the time. `window` is borrowed.
   Bytes(const Window* window, size_t size) : size_(size), window_(window) {}
 
+  // One run of memory that somebody else may write to at any time: what is
+  // used as an index must be copied before it is checked.
+  static Bytes Shared(std::span<const std::byte> run) {
+    Bytes bytes(run);
+    bytes.is_shared_ = true;
+    return bytes;
+  }
+  bool is_shared() const { return is_shared_; }
+
   // Whether it may be that not all of it can be read yet.
   bool is_window() const { return window_ != nullptr; }
 
@@ -73,6 +82,7 @@ class Bytes {
   const std::byte* run_ = nullptr;
   std::span<const Piece> pieces_;
   const Window* window_ = nullptr;
+  bool is_shared_ = false;
 };
 
 }  // namespace lossd

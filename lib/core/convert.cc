@@ -195,7 +195,10 @@ const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
   if (tensor.dtype == kDtypeOf<T>) {
     const std::byte* own =
         tensor.data.Read(begin * size, count * size, scratch);
-    if (IsAligned(own, sizeof(T))) return reinterpret_cast<const T*>(own);
+    const bool copy = std::is_integral_v<T> && tensor.data.is_shared();
+    if (!copy && IsAligned(own, sizeof(T))) {
+      return reinterpret_cast<const T*>(own);
+    }
     if (count > 0) std::memcpy(scratch, own, count * sizeof(T));
     return scratch;
   }

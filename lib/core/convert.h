@@ -17,7 +17,7 @@ namespace lossd {
 // lie if they are aligned and of that type, else converted into `scratch`,
 // which has room for `count`. What T cannot hold exactly becomes NaN: large
 // integers, a bool that is neither 0 nor 1. int64_t takes kInt32 and kInt64
-// only.
+// only, and is always a copy of shared memory: integers become indices.
 template <class T>
 const T* ReadElements(const TensorView& tensor, size_t begin, size_t count,
                       T* scratch);

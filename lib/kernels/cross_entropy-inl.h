@@ -136,7 +136,7 @@ HWY_INLINE T MaxOfLogits(const T* row, size_t columns) {
   return hn::GetLane(hn::MaxOfLanes(d, max));
 }
 
-// The first element that is not 0; one is not.
+// The first element that is not 0; any, if shared memory has none any more.
 template <class T>
 HWY_INLINE size_t FirstWithMass(const T* row, size_t columns) {
   const ChunkTag<T> d;
@@ -146,8 +146,9 @@ HWY_INLINE size_t FirstWithMass(const T* row, size_t columns) {
     if (at >= 0) return i + static_cast<size_t>(at);
   }
   const T* const rest = row + columns / hn::MaxLanes(d) * hn::MaxLanes(d);
-  return static_cast<size_t>(
-      std::find_if(rest, row + columns, [](T t) { return t != 0; }) - row);
+  const T* const found =
+      std::find_if(rest, row + columns, [](T t) { return t != 0; });
+  return found == row + columns ? 0 : static_cast<size_t>(found - row);
 }
 
 // Sums over a row of dense targets as the caller sent them, taken vector by

@@ -209,8 +209,12 @@ HWY_INLINE bool StoreCentered(const Distribution& student, size_t columns,
                               double* gradient) {
   const ChunkTag<double> d;
   const auto zero = hn::Zero(d);
+  // In shared memory it may not be there any more.
   size_t likeliest = 0;
-  while (student.logits[likeliest] != student.softmax.max) ++likeliest;
+  while (likeliest + 1 < columns &&
+         student.logits[likeliest] != student.softmax.max) {
+    ++likeliest;
+  }
   const auto reference = hn::Set(d, logs[likeliest]);
   LaneAccumulator above;
   ForEachChunk(columns, [&](size_t i, size_t) HWY_ATTR {
