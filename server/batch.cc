@@ -56,11 +56,12 @@ struct Batch::Item {
 };
 
 Batch::Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
-             Metrics& metrics, BufferPool& pool, BatchMemory memory,
-             std::shared_ptr<const void> until_sent)
+             Metrics& metrics, BufferPool& pool, const ArenaRegistry* arenas,
+             BatchMemory memory, std::shared_ptr<const void> until_sent)
     : body_(request),
       limits_(limits),
       metrics_(metrics),
+      arenas_(arenas),
       memory_(std::move(memory)),
       request_(
           *google::protobuf::Arena::CreateMessage<v1::ComputeRequest>(&arena_)),
@@ -119,6 +120,9 @@ absl::Status Batch::Parse() {
     return NumericsVersionMismatch(request_.numerics_version(), numerics);
   }
   response_.set_numerics_version(numerics);
+  overlaps_ = ArenaOverlaps(
+      request_.defaults(),
+      {request_.items().data(), static_cast<size_t>(request_.items_size())});
   return absl::OkStatus();
 }
 
@@ -136,7 +140,7 @@ absl::Status Batch::BeginItems() {
            .unit_bytes = DecodeBytes(request_.defaults()) / shared_.size(),
            .run =
                [this](size_t unit) {
-                 shared_.Decode(unit, payloads_);
+                 shared_.Decode(unit, {payloads_, arenas_});
                  return absl::OkStatus();
                },
            .next = [this] { return BeginWave(); }};
@@ -165,12 +169,13 @@ absl::Status Batch::BeginDecoding() {
 
 absl::Status Batch::Decode(size_t unit) {
   ItemLosses losses;
-  const ItemContext context{payloads_, shared_, losses};
+  const ItemContext context{{payloads_, arenas_}, shared_, losses};
   for (const size_t i : units_[unit]) {
-    items_[i].status = items_[i].decoded.Decode(
-        Merge(request_.defaults(),
-              request_.items(first_ + static_cast<int>(i))),
-        context);
+    const int place = first_ + static_cast<int>(i);
+    absl::Status& status = items_[i].status;
+    status = items_[i].decoded.Decode(
+        Merge(request_.defaults(), request_.items(place)), context);
+    if (status.ok()) status = overlaps_.StatusOf(place);
   }
   return absl::OkStatus();
 }
@@ -180,7 +185,7 @@ absl::Status Batch::Decode(size_t unit) {
 absl::Status Batch::AllocateOutputs() {
   for (Item& item : items_) {
     if (!item.status.ok()) continue;
-    const size_t bytes = item.decoded.reply_bytes();
+    const size_t bytes = item.decoded.outputs().reply_bytes();
     const int64_t left = limits_.max_message_bytes - reply_bytes_;
     if (bytes > static_cast<size_t>(left)) {
       item.status = NoRoomInReply(bytes, limits_.max_message_bytes, left);
@@ -191,7 +196,7 @@ absl::Status Batch::AllocateOutputs() {
   LOSSD_RETURN_IF_ERROR(memory_.for_reply(reply_bytes_));
   for (Item& item : items_) {
     if (!item.status.ok()) continue;
-    item.outputs = item.decoded.AllocateOutputs(&tensors_, item.result);
+    item.outputs = item.decoded.outputs().Allocate(&tensors_, item.result);
   }
   return absl::OkStatus();
 }
@@ -291,10 +296,10 @@ absl::Status Batch::FinishWave() {
   // Results are empty so far, or have all but their tensors' bytes.
   for (Item& item : items_) {
     if (item.status.ok()) {
-      item.status = size_->CheckRoom(item.decoded.reply_bytes());
+      item.status = size_->CheckRoom(item.decoded.outputs().reply_bytes());
     }
     if (item.status.ok()) {
-      size_->Add(*item.result, item.decoded.payload_bytes());
+      size_->Add(*item.result, item.decoded.outputs().payload_bytes());
     } else {
       size_->AddRefusal(item.status, item.result);
     }

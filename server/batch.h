@@ -21,6 +21,7 @@
 #include "lib/compute.h"
 #include "lossd/v1/loss_service.pb.h"
 #include "proto/wire/reader.h"
+#include "server/arena/arena_overlaps.h"
 #include "server/batch_reply.h"
 #include "server/batch_units.h"
 #include "server/buffer_pool.h"
@@ -56,10 +57,11 @@ struct BatchMemory {
 class Batch {
  public:
   // Everything referred to must outlive this; `until_sent` is kept until the
-  // reply's tensors are sent.
+  // reply's tensors are sent. `arenas` are those that the caller may use, null
+  // for none.
   Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
-        Metrics& metrics, BufferPool& pool, BatchMemory memory,
-        std::shared_ptr<const void> until_sent);
+        Metrics& metrics, BufferPool& pool, const ArenaRegistry* arenas,
+        BatchMemory memory, std::shared_ptr<const void> until_sent);
   ~Batch();
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
@@ -115,11 +117,13 @@ class Batch {
   const grpc::ByteBuffer body_;
   const BatchLimits& limits_;
   Metrics& metrics_;
+  const ArenaRegistry* const arenas_;
   const BatchMemory memory_;
   wire::ReceivedPayloads payloads_;
   google::protobuf::Arena arena_;
   v1::ComputeRequest& request_;
   v1::ComputeResponse& response_;
+  ArenaOverlaps overlaps_;
   SharedTensors shared_;
   ReplyTensors tensors_;
   // Of the tensors of all items until now.

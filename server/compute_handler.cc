@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "server/admission.h"
+#include "server/arena/arena_range.h"
 #include "server/call.h"
 #include "server/job.h"
 #include "server/reactor.h"
@@ -37,6 +38,7 @@ class ComputeJob final : public Job {
         for_request_(std::move(for_request)),
         for_reply_(std::move(for_reply)),
         batch_(request, context.limits, context.metrics, context.pool,
+               ArenasOf(context.arenas, caller_),
                {.for_messages =
                     [this](int64_t bytes) {
                       return Reserve(bytes, "messages", &for_messages_);

@@ -6,7 +6,9 @@
 #include <grpcpp/impl/codegen/method_handler.h>
 
 #include <atomic>
+#include <string>
 
+#include "server/arena/arena_registry.h"
 #include "server/batch.h"
 #include "server/buffer_pool.h"
 #include "server/memory_budget.h"
@@ -24,6 +26,10 @@ struct ComputeContext {
   const BatchLimits& limits;
   // Set when what waits is to be refused rather than computed.
   const std::atomic<bool>& abandon;
+  // Null if there are none.
+  const ArenaRegistry* arenas = nullptr;
+  // Where callers get them; empty if there are none.
+  std::string arena_address = "";
 };
 
 // A handler that speaks to clients as one of a unary method, but gets to decide

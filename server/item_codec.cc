@@ -62,34 +62,6 @@ v1::Reduction EncodeReduction(Reduction reduction) {
   return v1::REDUCTION_UNSPECIFIED;
 }
 
-absl::Status CheckOutputs(const v1::Outputs& outputs) {
-  const auto no_arena = [](const char* field) {
-    return NotServed({absl::StrCat("outputs.", field), std::nullopt, "an arena",
-                      "unset: outputs come in the reply"});
-  };
-  if (outputs.has_gradient_to()) return no_arena("gradient_to");
-  if (outputs.has_row_losses_to()) return no_arena("row_losses_to");
-  if (!outputs.extra_gradients_to().empty()) {
-    return no_arena("extra_gradients_to");
-  }
-  const v1::Dtype dtype = outputs.gradient_dtype();
-  switch (dtype) {
-    case v1::DTYPE_UNSPECIFIED:
-    case v1::DTYPE_FLOAT32:
-    case v1::DTYPE_FLOAT64:
-    case v1::DTYPE_FLOAT16:
-    case v1::DTYPE_BFLOAT16:
-      return absl::OkStatus();
-    default:
-      break;
-  }
-  return InvalidField({"outputs.gradient_dtype", std::nullopt,
-                       v1::Dtype_IsValid(dtype)
-                           ? std::string(NameOf(static_cast<Dtype>(dtype)))
-                           : absl::StrCat(static_cast<int>(dtype)),
-                       "FLOAT32, FLOAT64, FLOAT16, BFLOAT16"});
-}
-
 // EncodeLoss fills in the default of an option that gives way to an extra
 // input. When that input is given, the option is not in force.
 void ClearReplaced(const std::vector<std::string>& extra_names,
@@ -115,11 +87,6 @@ void ClearReplaced(const std::vector<std::string>& extra_names,
   if (option != nullptr) typed->GetReflection()->ClearField(typed, option);
 }
 
-void SetShape(std::span<const int64_t> shape, Dtype dtype, v1::Tensor* tensor) {
-  tensor->set_dtype(static_cast<v1::Dtype>(dtype));
-  tensor->mutable_shape()->Add(shape.begin(), shape.end());
-}
-
 }  // namespace
 
 absl::Status CheckExtraInputs(const std::string& path, size_t count) {
@@ -141,26 +108,19 @@ absl::Status DecodedItem::Decode(const MergedItem& item,
   spec_.reduction = *reduction;
   spec_.normalizer = item.normalizer;
   LOSSD_RETURN_IF_ERROR(DecodeTensors(item, context));
-  return DecodeOutputs(item);
+  return DecodeOutputs(item, context.sources.arenas);
 }
 
-absl::Status DecodedItem::DecodeStreamed(
-    const MergedItem& item, const wire::ReceivedPayloads& payloads) {
+absl::Status DecodedItem::DecodeStreamed(const MergedItem& item,
+                                         const TensorSources& sources) {
   streamed_ = true;
   ItemLosses losses;
-  return Decode(item, {payloads, SharedTensors(), losses});
+  return Decode(item, {sources, SharedTensors(), losses});
 }
 
 const std::string& DecodedItem::loss_name() const {
   static const std::string unknown;
   return loss_ != nullptr ? loss_->name : unknown;
-}
-
-StreamOutputs DecodedItem::stream_outputs() const {
-  return {.gradient = !gradients_.empty(),
-          .gradient_dtype = gradient_dtype_,
-          .row_losses = row_losses_,
-          .diagnostics = diagnostics_};
 }
 
 absl::Status DecodedItem::DecodeTensor(std::string path,
@@ -176,8 +136,8 @@ absl::Status DecodedItem::DecodeTensor(std::string path,
   tensors_.push_back(&decoded);
   absl::Status status =
       streamed_
-          ? decoded.DecodeStreamed(std::move(path), tensor, context.payloads)
-          : decoded.Decode(std::move(path), tensor, context.payloads);
+          ? decoded.DecodeStreamed(std::move(path), tensor, context.sources)
+          : decoded.Decode(std::move(path), tensor, context.sources);
   *view = decoded.view();
   return status;
 }
@@ -228,10 +188,8 @@ absl::Status DecodedItem::DecodeTensors(const MergedItem& item,
   return absl::OkStatus();
 }
 
-absl::Status DecodedItem::DecodeOutputs(const MergedItem& item) {
-  const v1::Outputs& outputs =
-      item.outputs != nullptr ? *item.outputs : v1::Outputs::default_instance();
-  LOSSD_RETURN_IF_ERROR(CheckOutputs(outputs));
+absl::Status DecodedItem::DecodeOutputs(const MergedItem& item,
+                                        const ArenaRegistry* arenas) {
   // The library checks this again, but here the sizes of the outputs depend on
   // it.
   absl::StatusOr<OutputShapes> shapes = ShapesOfOutputs(spec_, inputs_);
@@ -239,83 +197,23 @@ absl::Status DecodedItem::DecodeOutputs(const MergedItem& item) {
   shapes_ = *std::move(shapes);
   const TensorView& predictions = inputs_.predictions;
   elements_ = predictions.data.size() / SizeOf(predictions.dtype);
-  as_values_ =
-      !streamed_ && item.predictions->storage_case() != v1::Tensor::kData;
-  row_losses_ = outputs.row_losses() || spec_.reduction == Reduction::kNone;
-  diagnostics_ = outputs.diagnostics();
-  gradient_dtype_ = outputs.gradient_dtype() == v1::DTYPE_UNSPECIFIED
-                        ? predictions.dtype
-                        : static_cast<Dtype>(outputs.gradient_dtype());
-  if (!outputs.gradient()) return absl::OkStatus();
-  gradients_.emplace_back();
-  for (const std::string_view name : shapes_.differentiable) {
-    gradients_.push_back({std::string(name), ""});
-  }
-  return absl::OkStatus();
-}
-
-size_t DecodedItem::rows() const {
-  size_t rows = 1;
-  for (const int64_t size : shapes_.rows) rows *= static_cast<size_t>(size);
-  return rows;
-}
-
-size_t DecodedItem::reply_bytes() const {
-  const size_t gradient_size =
-      as_values_ ? sizeof(double) : SizeOf(gradient_dtype_);
-  return gradients_.size() * elements_ * gradient_size +
-         (row_losses_ ? rows() * sizeof(double) : 0);
-}
-
-v1::Tensor* DecodedItem::GradientOf(const Gradient& gradient,
-                                    v1::LossResult* result) {
-  return gradient.input.empty()
-             ? result->mutable_gradient()
-             : &(*result->mutable_extra_gradients())[gradient.input];
+  const v1::Tensor::StorageCase storage = item.predictions->storage_case();
+  return outputs_.Decode(
+      item.outputs != nullptr ? *item.outputs : v1::Outputs::default_instance(),
+      {.predictions = predictions,
+       .shapes = shapes_,
+       .reduction = spec_.reduction.value_or(Reduction::kMean),
+       .as_values =
+           storage == v1::Tensor::kValues || storage == v1::Tensor::kIntValues},
+      arenas);
 }
 
 size_t DecodedItem::work_bytes() const {
-  size_t bytes = reply_bytes();
+  size_t bytes = outputs_.bytes();
   for (const DecodedTensor* tensor : tensors_) {
     bytes += tensor->view().data.size();
   }
   return bytes;
-}
-
-std::span<std::byte> DecodedItem::Allocate(std::span<const int64_t> shape,
-                                           Dtype dtype, size_t elements,
-                                           ReplyTensors* tensors,
-                                           v1::Tensor* tensor,
-                                           std::string* buffer) const {
-  SetShape(shape, dtype, tensor);
-  const size_t bytes = elements * SizeOf(dtype);
-  if (!as_values_) return tensors->Allocate(bytes, tensor->mutable_data());
-  buffer->resize(bytes);
-  return std::as_writable_bytes(std::span(*buffer));
-}
-
-Outputs DecodedItem::AllocateOutputs(ReplyTensors* tensors,
-                                     v1::LossResult* result) {
-  Outputs outputs;
-  outputs.gradient_dtype = gradient_dtype_;
-  outputs.diagnostics = diagnostics_;
-  for (Gradient& gradient : gradients_) {
-    const std::span<std::byte> memory =
-        Allocate(inputs_.predictions.shape, gradient_dtype_, elements_, tensors,
-                 GradientOf(gradient, result), &gradient.buffer);
-    if (gradient.input.empty()) {
-      outputs.gradient = memory;
-    } else {
-      extra_outputs_.push_back({gradient.input, memory});
-    }
-  }
-  outputs.extra_gradients = extra_outputs_;
-  if (row_losses_) {
-    outputs.row_losses =
-        Allocate(shapes_.rows, Dtype::kFloat64, rows(), tensors,
-                 result->mutable_row_losses(), &row_losses_buffer_);
-  }
-  return outputs;
 }
 
 void DecodedItem::Encode(const LossResult& computed,
@@ -339,16 +237,10 @@ void DecodedItem::Encode(const LossResult& computed,
   for (const Diagnostic& diagnostic : computed.diagnostics) {
     (*result->mutable_diagnostics())[diagnostic.name] = diagnostic.value;
   }
-  if (!as_values_) return;
-  for (const Gradient& gradient : gradients_) {
-    EncodeAsValues(
-        {gradient_dtype_, {}, std::as_bytes(std::span(gradient.buffer))},
-        GradientOf(gradient, result));
-  }
-  if (row_losses_) {
-    EncodeAsValues(
-        {Dtype::kFloat64, {}, std::as_bytes(std::span(row_losses_buffer_))},
-        result->mutable_row_losses());
+  if (streamed_) {
+    outputs_.EncodeDestinations(result);
+  } else {
+    outputs_.EncodeValues(result);
   }
 }
 

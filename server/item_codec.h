@@ -16,6 +16,7 @@
 #include "lib/stream.h"
 #include "lossd/v1/loss_service.pb.h"
 #include "server/item_loss.h"
+#include "server/item_outputs.h"
 #include "server/merged_item.h"
 #include "server/reply_tensors.h"
 #include "server/shared_tensors.h"
@@ -32,7 +33,7 @@ absl::Status CheckExtraInputs(const std::string& path, size_t count);
 
 // What items are decoded with.
 struct ItemContext {
-  const wire::ReceivedPayloads& payloads;
+  TensorSources sources;
   const SharedTensors& shared;
   ItemLosses& losses;
 };
@@ -42,18 +43,18 @@ struct ItemContext {
 //
 //   DecodedItem decoded;
 //   status = decoded.Decode(Merge(defaults, item), context);
-//   Outputs outputs = decoded.AllocateOutputs(&tensors, &result);
+//   Outputs outputs = decoded.outputs().Allocate(&tensors, &result);
 //   ... Computation::Plan(decoded.spec(), decoded.inputs(), outputs) ...
 //   decoded.Encode(computed, &result);
 class DecodedItem {
  public:
-  // INVALID_ARGUMENT or UNIMPLEMENTED, with a violation whose field is a path
-  // of the proto relative to the item.
+  // INVALID_ARGUMENT, UNIMPLEMENTED or NOT_FOUND, with a violation whose field
+  // is a path of the proto relative to the item.
   absl::Status Decode(const MergedItem& item, const ItemContext& context);
 
   // The item of a stream: tensors without storage are windows.
   absl::Status DecodeStreamed(const MergedItem& item,
-                              const wire::ReceivedPayloads& payloads);
+                              const TensorSources& sources);
 
   const LossSpec& spec() const { return spec_; }
   const Inputs& inputs() const { return inputs_; }
@@ -63,8 +64,8 @@ class DecodedItem {
     return {own_tensors_.get(), own_count_};
   }
 
-  // What is wanted, for streams.
-  StreamOutputs stream_outputs() const;
+  ItemOutputs& outputs() { return outputs_; }
+  const ItemOutputs& outputs() const { return outputs_; }
 
   // Name of the loss, whatever else is wrong with the item; empty if that is
   // not known. For metrics.
@@ -73,20 +74,10 @@ class DecodedItem {
   // Elements of the predictions.
   size_t elements() const { return elements_; }
 
-  // Bytes of the tensors in the reply.
-  size_t reply_bytes() const;
-
-  // Those of them that are not in the result itself.
-  size_t payload_bytes() const { return as_values_ ? 0 : reply_bytes(); }
-
   // Bytes that the computation reads and writes.
   size_t work_bytes() const;
 
-  // Allocates the tensors of `result`, which must outlive the computation, as
-  // must this and `tensors`.
-  Outputs AllocateOutputs(ReplyTensors* tensors, v1::LossResult* result);
-
-  // Fills what AllocateOutputs has not: the numbers, and what was in force.
+  // Fills what ItemOutputs has not: the numbers, and what was in force.
   void Encode(const LossResult& computed, v1::LossResult* result) const;
 
   // A status of the library with its field as a path of the proto: "options.d"
@@ -98,21 +89,8 @@ class DecodedItem {
                              const ItemContext& context);
   absl::Status DecodeTensor(std::string path, const v1::Tensor& tensor,
                             const ItemContext& context, TensorView* view);
-  absl::Status DecodeOutputs(const MergedItem& item);
-
-  // A gradient of the reply: of an extra input, or of the predictions if that
-  // is empty. The library writes into `buffer` for replies of lists of numbers.
-  struct Gradient {
-    std::string input;
-    std::string buffer;
-  };
-
-  size_t rows() const;
-  static v1::Tensor* GradientOf(const Gradient& gradient,
-                                v1::LossResult* result);
-  std::span<std::byte> Allocate(std::span<const int64_t> shape, Dtype dtype,
-                                size_t elements, ReplyTensors* tensors,
-                                v1::Tensor* tensor, std::string* buffer) const;
+  absl::Status DecodeOutputs(const MergedItem& item,
+                             const ArenaRegistry* arenas);
 
   std::shared_ptr<const ItemLoss> loss_;
   LossSpec spec_;
@@ -126,16 +104,8 @@ class DecodedItem {
   Inputs inputs_;
   size_t elements_ = 0;
   OutputShapes shapes_;
-  // None if no gradient is wanted.
-  absl::InlinedVector<Gradient, 1> gradients_;
-  std::vector<NamedOutput> extra_outputs_;
-  bool row_losses_ = false;
-  bool diagnostics_ = false;
-  Dtype gradient_dtype_ = Dtype::kUnspecified;
-  // The reply holds lists of numbers; the library writes into buffers.
-  bool as_values_ = false;
+  ItemOutputs outputs_;
   bool streamed_ = false;
-  std::string row_losses_buffer_;
 };
 
 }  // namespace lossd

@@ -142,9 +142,9 @@ Metrics::Metrics(int compute_threads)
   queue_depth_ = &Single(registry_, "lossd_queue_depth_requests",
                          "Requests that wait to be computed, or are.");
   memory_budget_ = &Single(registry_, "lossd_memory_budget_bytes",
-                           "What requests and replies may take.");
+                           "What arenas, requests and replies may take.");
   memory_reserved_ = &Single(registry_, "lossd_memory_reserved_bytes",
-                             "What requests and replies are taking.");
+                             "What arenas, requests and replies are taking.");
   memory_waiting_ = &Single(registry_, "lossd_memory_waiting_requests",
                             "Requests that wait for memory.");
   auto& pool = BuildGauge()
@@ -153,6 +153,21 @@ Metrics::Metrics(int compute_threads)
                    .Register(registry_);
   pool_used_ = &pool.Add({{"state", "used"}});
   pool_free_ = &pool.Add({{"state", "free"}});
+  arenas_ = &Single(registry_, "lossd_arenas", "Arenas that can be used.");
+  arena_bytes_ = &Single(registry_, "lossd_arena_bytes",
+                         "Memory of arenas, also of those that were freed and "
+                         "are still used; part of the reserved memory.");
+  arena_connections_ = &Single(registry_, "lossd_arena_connections",
+                               "Connections to the arena socket.");
+  arenas_created_ =
+      &Count(registry_, "lossd_arenas_created_total", "Arenas made.").Add({});
+  arenas_refused_ = &Count(registry_, "lossd_arenas_refused_total",
+                           "Arenas refused: a limit, or no memory.")
+                         .Add({});
+  arena_connections_refused_ =
+      &Count(registry_, "lossd_arena_connections_refused_total",
+             "Connections to the arena socket refused: there were too many.")
+           .Add({});
   Single(registry_, "lossd_compute_threads", "Threads that compute.")
       .Set(compute_threads);
   Single(registry_, "lossd_start_time_seconds",
@@ -201,6 +216,19 @@ void Metrics::SetMemory(const MemoryBudget::Figures& budget,
   memory_waiting_->Set(static_cast<double>(budget.waiting));
   pool_used_->Set(static_cast<double>(pool.used));
   pool_free_->Set(static_cast<double>(pool.free));
+}
+
+void Metrics::SetArenas(const ArenaRegistry::Figures& arenas,
+                        size_t connections, uint64_t refused_connections) {
+  const auto advance = [](Counter* counter, uint64_t to) {
+    counter->Increment(static_cast<double>(to) - counter->Value());
+  };
+  arenas_->Set(static_cast<double>(arenas.arenas));
+  arena_bytes_->Set(static_cast<double>(arenas.bytes));
+  arena_connections_->Set(static_cast<double>(connections));
+  advance(arenas_created_, arenas.created);
+  advance(arenas_refused_, arenas.refused);
+  advance(arena_connections_refused_, refused_connections);
 }
 
 std::string Metrics::Text() const {

@@ -20,6 +20,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "server/arena/arena_registry.h"
 #include "server/buffer_pool.h"
 #include "server/memory_budget.h"
 
@@ -98,6 +99,10 @@ class Metrics {
   void SetMemory(const MemoryBudget::Figures& budget,
                  const BufferPool::Figures& pool);
 
+  // To be set before the page is read.
+  void SetArenas(const ArenaRegistry::Figures& arenas, size_t connections,
+                 uint64_t refused_connections);
+
   // The whole page in Prometheus's text format.
   std::string Text() const;
 
@@ -116,6 +121,12 @@ class Metrics {
   prometheus::Gauge* memory_waiting_ = nullptr;
   prometheus::Gauge* pool_used_ = nullptr;
   prometheus::Gauge* pool_free_ = nullptr;
+  prometheus::Gauge* arenas_ = nullptr;
+  prometheus::Gauge* arena_bytes_ = nullptr;
+  prometheus::Gauge* arena_connections_ = nullptr;
+  prometheus::Counter* arenas_created_ = nullptr;
+  prometheus::Counter* arenas_refused_ = nullptr;
+  prometheus::Counter* arena_connections_refused_ = nullptr;
 };
 
 }  // namespace lossd

@@ -36,6 +36,13 @@ std::string CheckMetricsListen(const std::string& text) {
   return address->unix_path.empty() ? "" : "only HOST:PORT serves metrics";
 }
 
+std::string CheckArenaListen(const std::string& text) {
+  if (text.empty() || text == kOff) return "";
+  const absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+  if (!address.ok()) return std::string(address.status().message());
+  return address->unix_path.empty() ? "only unix:PATH serves arenas" : "";
+}
+
 std::string CheckMemoryBudget(const std::string& text) {
   int64_t bytes = 0;
   if (absl::SimpleAtoi(text, &bytes) &&
@@ -74,6 +81,19 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
       ->envname("LOSSD_METRICS_LISTEN")
       ->expected(0, 1)
       ->check(CheckMetricsListen);
+  app.add_option("--arena_listen", options.arena_listen,
+                 absl::StrCat("unix:PATH where callers on this machine get "
+                              "memory that they share with lossd; ",
+                              kOff, " or empty, the default: nowhere"))
+      ->envname("LOSSD_ARENA_LISTEN")
+      ->expected(0, 1)
+      ->check(CheckArenaListen);
+  app.add_option("--socket_group", options.socket_group,
+                 "name or number of the group that may connect to Unix "
+                 "sockets, besides lossd's own user. By default lossd's group "
+                 "to that of --arena_listen, whoever the umask allows to those "
+                 "of --listen")
+      ->envname("LOSSD_SOCKET_GROUP");
   app.add_option("--threads", options.threads,
                  "threads that compute, at most as many as CPUs may be used; "
                  "0: as many")
@@ -85,9 +105,10 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
       ->envname("LOSSD_MAX_MESSAGE_BYTES")
       ->check(CLI::Range(kMinMessageBytes, kMaxMessageBytes))
       ->capture_default_str();
-  app.add_option("--memory_budget", options.memory_budget,
-                 "bytes of requests in hand and replies not yet sent; 0: half "
-                 "of what the cgroup or the machine allows")
+  app.add_option(
+         "--memory_budget", options.memory_budget,
+         "bytes of arenas, requests in hand and replies not yet sent; 0: half "
+         "of what the cgroup or the machine allows")
       ->envname("LOSSD_MEMORY_BUDGET")
       ->check(CheckMemoryBudget)
       ->capture_default_str();
@@ -128,8 +149,10 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc,
   app.set_version_flag("--version", absl::StrCat("lossd ", kVersion));
   try {
     app.parse(argc, argv);
-    std::string& metrics_listen = result.options.metrics_listen;
-    if (metrics_listen == kOff) metrics_listen.clear();
+    for (std::string* listen :
+         {&result.options.metrics_listen, &result.options.arena_listen}) {
+      if (*listen == kOff) listen->clear();
+    }
   } catch (const CLI::CallForVersion& version) {
     result.text = absl::StrCat(version.what(), "\n");
   } catch (const CLI::CallForHelp&) {

@@ -14,13 +14,19 @@ namespace lossd {
 struct ServerOptions {
   // Where RPCs are served: "HOST:PORT" (port 0: any free one) or "unix:PATH".
   std::vector<std::string> listen = {"127.0.0.1:50051"};
+  // Where callers on this machine get arenas, "unix:PATH"; empty: nowhere.
+  std::string arena_listen;
+  // Name or number of the group that may connect to Unix sockets. Empty: to
+  // that of `arena_listen` the group of the process, to those of `listen`
+  // whoever the umask allows to.
+  std::string socket_group;
   // Where /metrics and /healthz are served, "HOST:PORT"; empty: nowhere.
   std::string metrics_listen = "127.0.0.1:9464";
   // Threads that compute, at most as many as CPUs may be used; 0: as many.
   int threads = 0;
   // Largest request and reply.
   int64_t max_message_bytes = int64_t{256} << 20;
-  // Bytes of requests in hand and replies not yet sent; 0: half of
+  // Bytes of arenas, requests in hand and replies not yet sent; 0: half of
   // MemoryLimit().
   int64_t memory_budget = 0;
   // Most items in a request.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -14,10 +15,12 @@
 #include "lib/core/numerics.h"
 #include "lib/core/status_macros.h"
 #include "proto/wire/http2_settings.h"
+#include "proto/wire/stream_limits.h"
 #include "server/cpu_budget.h"
 #include "server/logging.h"
 #include "server/memory_limit.h"
 #include "server/selftest.h"
+#include "server/socket_group.h"
 #include "server/version.h"
 
 namespace lossd {
@@ -66,6 +69,41 @@ absl::Status CheckAllFree(const std::vector<ListenAddress>& addresses) {
   return absl::OkStatus();
 }
 
+// As clients in other folders find it.
+std::string Absolute(const std::string& unix_address) {
+  if (unix_address.empty()) return "";
+  const absl::StatusOr<ListenAddress> address =
+      ParseListenAddress(unix_address);
+  // Whoever starts the listener says what is wrong.
+  return !address.ok() || address->unix_path.empty()
+             ? unix_address
+             : absl::StrCat(
+                   "unix:",
+                   std::filesystem::absolute(address->unix_path).string());
+}
+
+// Requests need memory, too: arenas leave room for the largest call of a client
+// that does not announce its size, and for a stream.
+ArenaLimits ArenaLimitsOf(int64_t memory_budget, int64_t max_message_bytes) {
+  const int64_t left = memory_budget - max_message_bytes - wire::kStreamBytes;
+  return {.arenas_per_owner = 64,
+          .bytes_per_owner = std::min(memory_budget / 4, left),
+          .arenas = 1024,
+          .bytes = std::min(memory_budget / 2, left)};
+}
+
+absl::Status ShareSockets(const std::vector<ListenAddress>& listen,
+                          const std::string& group) {
+  if (group.empty()) return absl::OkStatus();
+  const absl::StatusOr<gid_t> id = SocketGroup(group);
+  if (!id.ok()) return id.status();
+  for (const ListenAddress& address : listen) {
+    if (address.unix_path.empty()) continue;
+    LOSSD_RETURN_IF_ERROR(ShareSocket(address.unix_path, *id));
+  }
+  return absl::OkStatus();
+}
+
 std::chrono::duration<double> Seconds(double seconds) {
   return std::chrono::duration<double>(seconds);
 }
@@ -85,6 +123,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   const int64_t memory_budget =
       options.memory_budget > 0 ? options.memory_budget : MemoryLimit() / 2;
   std::unique_ptr<Server> server(new Server(options, threads, memory_budget));
+  // Before somebody can ask for its figures.
+  LOSSD_RETURN_IF_ERROR(server->ListenForArenas(*listen));
   if (!options.metrics_listen.empty()) {
     const absl::StatusOr<ListenAddress> address =
         ParseListenAddress(options.metrics_listen);
@@ -105,6 +145,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   }
   LogInfo("serving", {{"version", kVersion},
                       {"listen", server->addresses_},
+                      {"arena_listen", options.arena_listen},
                       {"metrics_listen", server->metrics_address()},
                       {"threads", threads},
                       {"threads_wanted", options.threads},
@@ -125,13 +166,21 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget)
       metrics_(threads),
       limits_{threads, options.max_items, options.max_message_bytes},
       budget_(memory_budget, kMaxWaiting),
+      arenas_(ArenaLimitsOf(memory_budget, options.max_message_bytes), budget_),
       pool_(std::min(kMaxFreeBytes, memory_budget / 4)),
       scheduler_(
           {.threads = threads},
           [this](size_t jobs) { metrics_.SetQueueDepth(jobs); },
           [this](double seconds) { metrics_.AddBusySeconds(seconds); },
           [this] { pool_.TrimIdle(); }),
-      context_{scheduler_, budget_, pool_, metrics_, limits_, abandon_},
+      context_{scheduler_,
+               budget_,
+               pool_,
+               metrics_,
+               limits_,
+               abandon_,
+               options.arena_listen.empty() ? nullptr : &arenas_,
+               Absolute(options.arena_listen)},
       service_(context_),
       unknown_(metrics_) {}
 
@@ -139,11 +188,43 @@ Server::~Server() { Shutdown(); }
 
 std::string Server::MetricsText() {
   metrics_.SetMemory(budget_.figures(), pool_.figures());
+  if (arena_listener_ != nullptr) {
+    metrics_.SetArenas(arenas_.figures(), arena_listener_->connections(),
+                       arena_listener_->refused_connections());
+  }
   return metrics_.Text();
 }
 
 std::string Server::metrics_address() const {
   return http_ != nullptr ? http_->address() : "";
+}
+
+absl::Status Server::ListenForArenas(const std::vector<ListenAddress>& listen) {
+  if (options_.arena_listen.empty()) return absl::OkStatus();
+  const int64_t budget = budget_.figures().budget;
+  if (ArenaLimitsOf(budget, options_.max_message_bytes).bytes <= 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--arena_listen: a memory budget of ", budget,
+        " bytes leaves no room for arenas beside a message of ",
+        options_.max_message_bytes, " and a stream of ", wire::kStreamBytes,
+        ": raise --memory_budget or lower --max_message_bytes"));
+  }
+  absl::StatusOr<ListenAddress> address =
+      ParseListenAddress(options_.arena_listen);
+  if (!address.ok()) return address.status();
+  for (const ListenAddress& other : listen) {
+    if (!SameSocket(*address, other)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot serve arenas on ", other.text,
+                     ", where RPCs are to be served"));
+  }
+  absl::StatusOr<std::unique_ptr<ArenaListener>> listener =
+      ArenaListener::Start(
+          {.address = *std::move(address), .group = options_.socket_group},
+          arenas_);
+  if (!listener.ok()) return listener.status();
+  arena_listener_ = *std::move(listener);
+  return absl::OkStatus();
 }
 
 absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
@@ -185,6 +266,7 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
     return absl::FailedPreconditionError(absl::StrCat(
         "cannot listen on all of ", absl::StrJoin(options_.listen, ", ")));
   }
+  LOSSD_RETURN_IF_ERROR(ShareSockets(listen, options_.socket_group));
   for (size_t i = 0; i < listen.size(); ++i) {
     addresses_.push_back(WithPort(listen[i], ports[i]));
   }

@@ -14,6 +14,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/arena/arena_listener.h"
+#include "server/arena/arena_registry.h"
 #include "server/buffer_pool.h"
 #include "server/compute_handler.h"
 #include "server/listen_address.h"
@@ -57,6 +59,7 @@ class Server {
 
  private:
   Server(const ServerOptions& options, int threads, int64_t memory_budget);
+  absl::Status ListenForArenas(const std::vector<ListenAddress>& listen);
   absl::Status Listen(const std::vector<ListenAddress>& listen);
   void AwaitDrained();
   std::string MetricsText();
@@ -67,11 +70,13 @@ class Server {
   const BatchLimits limits_;
   std::atomic<bool> abandon_ = false;
   MemoryBudget budget_;
+  ArenaRegistry arenas_;
   BufferPool pool_;
   Scheduler scheduler_;
   const ComputeContext context_;
   LossServiceImpl service_;
   UnknownMethodService unknown_;
+  std::unique_ptr<ArenaListener> arena_listener_;
   std::unique_ptr<MetricsHttp> http_;
   std::unique_ptr<grpc::Server> grpc_;
   std::vector<std::string> addresses_;

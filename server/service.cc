@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/core/numerics.h"
 #include "lib/core/shape.h"
+#include "server/arena/arena_range.h"
 #include "server/catalog.h"
 #include "server/reactor.h"
 #include "server/status_adapter.h"
@@ -105,7 +106,8 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
   return reactor;
 }
 
-v1::GetServerInfoResponse ServerInfo(const ComputeContext& context) {
+v1::GetServerInfoResponse ServerInfo(const ComputeContext& context,
+                                     const std::string& peer) {
   const BatchLimits& batch = context.limits;
   v1::GetServerInfoResponse response;
   response.set_version(kVersion);
@@ -124,6 +126,9 @@ v1::GetServerInfoResponse ServerInfo(const ComputeContext& context) {
   response.add_prediction_dtypes(v1::DTYPE_FLOAT16);
   response.add_prediction_dtypes(v1::DTYPE_BFLOAT16);
   response.set_streams(true);
+  if (ArenasOf(context.arenas, peer) != nullptr) {
+    response.set_arena_address(context.arena_address);
+  }
   return response;
 }
 
@@ -155,7 +160,7 @@ grpc::ServerUnaryReactor* LossServiceImpl::GetServerInfo(
     grpc::ByteBuffer* response) {
   return Reply<v1::GetServerInfoRequest>(
       call, context_.metrics, Metrics::Method::kGetServerInfo, *request,
-      ServerInfo(context_), response);
+      ServerInfo(context_, call->peer()), response);
 }
 
 grpc::ServerGenericBidiReactor* UnknownMethodService::CreateReactor(

@@ -16,10 +16,9 @@ void SharedTensors::Collect(const v1::LossItem& defaults) {
   });
 }
 
-void SharedTensors::Decode(size_t index,
-                           const wire::ReceivedPayloads& payloads) {
+void SharedTensors::Decode(size_t index, const TensorSources& sources) {
   Shared& shared = tensors_[index];
-  shared.status = shared.tensor.Decode(shared.path, *shared.message, payloads);
+  shared.status = shared.tensor.Decode(shared.path, *shared.message, sources);
 }
 
 const SharedTensors::Shared* SharedTensors::Find(

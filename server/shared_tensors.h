@@ -9,13 +9,12 @@
 
 #include "absl/status/status.h"
 #include "lossd/v1/loss_service.pb.h"
-#include "proto/wire/reader.h"
 #include "server/tensor_codec.h"
 
 namespace lossd {
 
 //   shared.Collect(defaults);
-//   for (i < shared.size()) shared.Decode(i, payloads);
+//   for (i < shared.size()) shared.Decode(i, sources);
 //
 // Decode may run in several threads at a time, for each tensor once; after that
 // everything is thread-safe.
@@ -29,10 +28,10 @@ class SharedTensors {
     DecodedTensor tensor;
   };
 
-  // `defaults` must outlive this, as must `payloads`.
+  // `defaults` must outlive this, as must the payloads.
   void Collect(const v1::LossItem& defaults);
   size_t size() const { return tensors_.size(); }
-  void Decode(size_t index, const wire::ReceivedPayloads& payloads);
+  void Decode(size_t index, const TensorSources& sources);
 
   // Null if it is none of the defaults.
   const Shared* Find(const v1::Tensor& message) const;

@@ -68,6 +68,15 @@ std::string DetailsOf(const absl::Status& status, const Texts& texts) {
   return trailer.SerializeAsString();
 }
 
+absl::Status WithViolation(absl::Status status,
+                           const FieldViolation& violation) {
+  InvalidField(violation).ForEachPayload(
+      [&status](auto type, const absl::Cord& payload) {
+        status.SetPayload(type, payload);
+      });
+  return status;
+}
+
 }  // namespace
 
 std::string CutText(std::string text, size_t limit) {
@@ -101,13 +110,14 @@ v1::ItemStatus ToItemStatus(const absl::Status& status) {
 }
 
 absl::Status NotServed(const FieldViolation& violation) {
-  absl::Status status = absl::UnimplementedError(absl::StrCat(
-      "not served by lossd ", kVersion, ": ", Describe(violation)));
-  InvalidField(violation).ForEachPayload(
-      [&status](auto type, const absl::Cord& payload) {
-        status.SetPayload(type, payload);
-      });
-  return status;
+  return WithViolation(
+      absl::UnimplementedError(absl::StrCat("not served by lossd ", kVersion,
+                                            ": ", Describe(violation))),
+      violation);
+}
+
+absl::Status NotFound(const FieldViolation& violation) {
+  return WithViolation(absl::NotFoundError(Describe(violation)), violation);
 }
 
 }  // namespace lossd

@@ -31,6 +31,9 @@ v1::ItemStatus ToItemStatus(const absl::Status& status);
 // given; carries the violation.
 absl::Status NotServed(const FieldViolation& violation);
 
+// NOT_FOUND; carries the violation.
+absl::Status NotFound(const FieldViolation& violation);
+
 }  // namespace lossd
 
 #endif  // LOSSD_SERVER_STATUS_ADAPTER_H_

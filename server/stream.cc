@@ -11,6 +11,7 @@
 #include "lib/core/violation.h"
 #include "proto/wire/stream_limits.h"
 #include "proto/wire/writer.h"
+#include "server/arena/arena_overlaps.h"
 #include "server/error_details.h"
 #include "server/merged_item.h"
 #include "server/no_throw.h"
@@ -88,11 +89,13 @@ absl::Status Stream::AcceptHeader(std::unique_ptr<StreamMessage> message) {
       header.numerics_version() != numerics) {
     return NumericsVersionMismatch(header.numerics_version(), numerics);
   }
-  LOSSD_RETURN_IF_ERROR(item_.DecodeStreamed(
-      Merge(v1::LossItem::default_instance(), header.item()),
-      header_->payloads));
+  const v1::LossItem& defaults = v1::LossItem::default_instance();
+  const v1::LossItem* const item = &header.item();
+  LOSSD_RETURN_IF_ERROR(item_.DecodeStreamed(Merge(defaults, *item),
+                                             {header_->payloads, arenas_}));
+  LOSSD_RETURN_IF_ERROR(ArenaOverlaps(defaults, {&item, 1}).StatusOf(0));
   absl::StatusOr<StreamComputation> planned = StreamComputation::Plan(
-      item_.spec(), item_.inputs(), item_.stream_outputs());
+      item_.spec(), item_.inputs(), item_.outputs().stream_outputs());
   if (!planned.ok()) return item_.WithProtoPath(planned.status());
   computation_ = *std::move(planned);
   return AddInputs();
@@ -126,7 +129,7 @@ absl::Status Stream::AddInputs() {
 }
 
 size_t Stream::OutputBytes() const {
-  const StreamOutputs wanted = item_.stream_outputs();
+  const StreamOutputs wanted = item_.outputs().stream_outputs();
   const size_t elements = computation_->ElementsAfter(1);
   const size_t gradients =
       wanted.gradient ? 1 + computation_->differentiable().size() : 0;
@@ -226,7 +229,7 @@ bool Stream::HasWork() const {
 }
 
 size_t Stream::StepEnd() const {
-  const StreamOutputs wanted = item_.stream_outputs();
+  const StreamOutputs wanted = item_.outputs().stream_outputs();
   size_t blocks = kStepBlocks;
   const auto bound = [&blocks, this](size_t bytes, size_t elements) {
     const size_t each = computation_->block_elements() / elements * bytes;
@@ -254,7 +257,7 @@ absl::Status Stream::BeginStep() {
       computation_->BeginStep(computation_->weigh_blocks(), 0, {});
       return absl::OkStatus();
     }
-    const StreamOutputs wanted = item_.stream_outputs();
+    const StreamOutputs wanted = item_.outputs().stream_outputs();
     const size_t ran = computation_->ran();
     const size_t end = StepEnd();
     StepOutputs outputs;
@@ -307,6 +310,11 @@ absl::Status Stream::FinishStep() {
 void Stream::Send(Output output) {
   const size_t bytes = output.buffer.size();
   if (bytes == 0) return;
+  if (std::byte* to = item_.outputs().Destination(output.name)) {
+    std::copy_n(output.buffer.data(), bytes,
+                to + output.first * output.element_bytes);
+    return;
+  }
   const grpc::Slice whole = SliceOf(std::move(output.buffer), nullptr);
   for (size_t begin = 0; begin < bytes; begin += kSentChunkBytes) {
     v1::ComputeStreamResponse response;
@@ -360,7 +368,7 @@ absl::Status Stream::WriteResult() {
   item_.Encode(*computed, response.mutable_result());
   response.set_numerics_version(std::string(NumericsVersion()));
   const std::optional<double> scale = computation_->gradient_scale();
-  if (scale && item_.stream_outputs().gradient) {
+  if (scale && item_.outputs().stream_outputs().gradient) {
     response.set_gradient_scale(*scale);
   }
   output_.push_back(wire::WriteMessage(response, {}));

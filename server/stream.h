@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "lib/stream.h"
+#include "server/arena/arena_registry.h"
 #include "server/buffer_pool.h"
 #include "server/item_codec.h"
 #include "server/metrics.h"
@@ -50,14 +51,19 @@ class Stream {
   // Accept.
   using ReserveHeader = std::function<absl::Status(int64_t bytes)>;
 
-  // Both must outlive this, the pool also what was taken.
-  Stream(Metrics& metrics, BufferPool& pool, ReserveHeader for_header)
-      : metrics_(metrics), pool_(pool), for_header_(std::move(for_header)) {}
+  // All must outlive this, the pool also what was taken. `arenas` are those
+  // that the caller may use, null for none.
+  Stream(Metrics& metrics, BufferPool& pool, const ArenaRegistry* arenas,
+         ReserveHeader for_header)
+      : metrics_(metrics),
+        pool_(pool),
+        arenas_(arenas),
+        for_header_(std::move(for_header)) {}
 
   // The next message; not while there is work. INVALID_ARGUMENT,
   // RESOURCE_EXHAUSTED for chunks that are too large or wait for a tensor that
   // is too far behind, FAILED_PRECONDITION for another numerics_version,
-  // UNIMPLEMENTED.
+  // NOT_FOUND, UNIMPLEMENTED.
   absl::Status Accept(const grpc::ByteBuffer& body);
 
   // The end of the messages, when there is no work: the last output is the
@@ -117,11 +123,13 @@ class Stream {
   size_t StepEnd() const;
   std::span<std::byte> Allocate(std::string name, size_t first, size_t end,
                                 size_t element_bytes);
+  // Or stores it in an arena.
   void Send(Output output);
   void ReleaseInputs();
 
   Metrics& metrics_;
   BufferPool& pool_;
+  const ArenaRegistry* const arenas_;
   const ReserveHeader for_header_;
   std::unique_ptr<StreamMessage> header_;
   DecodedItem item_;

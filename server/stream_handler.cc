@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "proto/wire/stream_limits.h"
 #include "server/admission.h"
+#include "server/arena/arena_range.h"
 #include "server/call.h"
 #include "server/job.h"
 #include "server/reactor.h"
@@ -35,6 +36,7 @@ class StreamReactor final : public RawReactor {
         admission_(context.budget),
         rpc_(context.metrics, Metrics::Method::kComputeStream),
         stream_(context.metrics, context.pool,
+                ArenasOf(context.arenas, call.peer()),
                 [this](int64_t bytes) { return ReserveHeader(bytes); }) {
     if (context_.scheduler.Full()) {
       EndWith(TooManyJobs());

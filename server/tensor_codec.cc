@@ -12,7 +12,6 @@
 #include "lib/core/shape.h"
 #include "lib/core/status_macros.h"
 #include "lib/core/violation.h"
-#include "server/status_adapter.h"
 
 namespace lossd {
 namespace {
@@ -177,11 +176,11 @@ absl::Status DecodedTensor::DecodeType(const v1::Tensor& tensor) {
   return absl::OkStatus();
 }
 
-absl::Status DecodedTensor::DecodeStreamed(
-    std::string path, const v1::Tensor& tensor,
-    const wire::ReceivedPayloads& payloads) {
+absl::Status DecodedTensor::DecodeStreamed(std::string path,
+                                           const v1::Tensor& tensor,
+                                           const TensorSources& sources) {
   if (tensor.storage_case() != v1::Tensor::STORAGE_NOT_SET) {
-    return Decode(std::move(path), tensor, payloads);
+    return Decode(std::move(path), tensor, sources);
   }
   path_ = std::move(path);
   LOSSD_RETURN_IF_ERROR(DecodeType(tensor));
@@ -198,13 +197,24 @@ absl::Status DecodedTensor::DecodeStreamed(
   return absl::OkStatus();
 }
 
+absl::Status DecodedTensor::DecodeArena(const v1::ArenaRef& ref,
+                                        const ArenaRegistry* arenas) {
+  storage_ = "arena";
+  absl::StatusOr<ArenaRange> range =
+      FindRange(arenas, absl::StrCat(path_, ".arena"), ref);
+  if (!range.ok()) return range.status();
+  range_ = *std::move(range);
+  view_.data = Bytes::Shared(range_.memory);
+  return absl::OkStatus();
+}
+
 absl::Status DecodedTensor::Decode(std::string path, const v1::Tensor& tensor,
-                                   const wire::ReceivedPayloads& payloads) {
+                                   const TensorSources& sources) {
   path_ = std::move(path);
   LOSSD_RETURN_IF_ERROR(DecodeType(tensor));
   switch (tensor.storage_case()) {
     case v1::Tensor::kData:
-      SetPayload(payloads.Of(tensor.data()));
+      SetPayload(sources.payloads.Of(tensor.data()));
       return absl::OkStatus();
     case v1::Tensor::kValues:
       storage_ = "values";
@@ -217,13 +227,12 @@ absl::Status DecodedTensor::Decode(std::string path, const v1::Tensor& tensor,
           {tensor.int_values().values().data(),
            static_cast<size_t>(tensor.int_values().values_size())});
     case v1::Tensor::kArena:
-      return NotServed({absl::StrCat(path_, ".arena"), std::nullopt, "an arena",
-                        "data, values or int_values"});
+      return DecodeArena(tensor.arena(), sources.arenas);
     case v1::Tensor::STORAGE_NOT_SET:
       break;
   }
-  return InvalidField(
-      {path_, std::nullopt, "no elements", "data, values or int_values"});
+  return InvalidField({path_, std::nullopt, "no elements",
+                       "data, arena, values or int_values"});
 }
 
 void EncodeAsValues(const TensorView& view, v1::Tensor* tensor) {

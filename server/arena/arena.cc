@@ -29,10 +29,10 @@ absl::Status Refused(const char* call, int error) {
 }
 
 // 0, or errno.
-int ChangePages(int file, int mode, size_t bytes) {
+int AllocatePages(int file, size_t bytes) {
   int result = 0;
   do {
-    result = fallocate(file, mode, 0, static_cast<off_t>(bytes));
+    result = fallocate(file, 0, 0, static_cast<off_t>(bytes));
   } while (result != 0 && errno == EINTR);
   return result == 0 ? 0 : errno;
 }
@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(
 absl::Status Arena::Allocate(size_t bytes) {
   // Before anything can touch a page, which would end in SIGBUS where there is
   // no memory for it.
-  if (const int error = ChangePages(descriptor(), 0, bytes); error != 0) {
+  if (const int error = AllocatePages(descriptor(), bytes); error != 0) {
     return Refused("fallocate", error);
   }
   void* const memory =
@@ -73,13 +73,12 @@ absl::Status Arena::Allocate(size_t bytes) {
 
 Arena::~Arena() {
   if (memory_.empty()) return;
-  // Closing the file frees nothing while the client holds it.
-  const int error = ChangePages(
-      descriptor(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, memory_.size());
-  if (error != 0) {
+  // Unmapping frees nothing while the client holds the file.
+  if (!leave_pages_ &&
+      madvise(memory_.data(), memory_.size(), MADV_REMOVE) != 0) {
     LogWarning("arena_not_returned",
                {{"bytes", static_cast<int64_t>(memory_.size())},
-                {"error", strerror(error)}});
+                {"error", strerror(errno)}});
   }
   munmap(memory_.data(), memory_.size());
 }

@@ -25,25 +25,35 @@ class Arena {
   static absl::StatusOr<std::unique_ptr<Arena>> Create(
       size_t bytes, MemoryBudget::Reservation reservation);
 
-  // Returns all pages to the system, though the client may keep the descriptor.
-  // Takes 0.1 s a GiB.
+  // Returns all pages to the system, though the client may keep the descriptor,
+  // unless they are to be left. Takes 0.1 s a GiB.
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
   std::span<std::byte> memory() const { return memory_; }
-  // For the client.
+  // For the client. Negative once it was taken.
   int descriptor() const { return file_.number(); }
+
+  // To be closed when the client has it: nothing here needs it any more, and
+  // arenas must not take the descriptors that RPCs need. Before the arena is
+  // shared with another thread.
+  Descriptor TakeDescriptor() { return std::move(file_); }
+
+  // Leaves the pages to whoever else has the descriptor. Before the destructor,
+  // on its thread.
+  void LeavePages() { leave_pages_ = true; }
 
  private:
   Arena(Descriptor file, MemoryBudget::Reservation reservation)
       : file_(std::move(file)), reservation_(std::move(reservation)) {}
   absl::Status Allocate(size_t bytes);
 
-  const Descriptor file_;
+  Descriptor file_;
   const MemoryBudget::Reservation reservation_;
   // Empty until it is mapped.
   std::span<std::byte> memory_;
+  bool leave_pages_ = false;
 };
 
 }  // namespace lossd

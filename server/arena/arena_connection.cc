@@ -21,6 +21,11 @@
 namespace lossd {
 namespace {
 
+// Of replies that wait for the client: some seven. All descriptors in them
+// count against how many lossd's user may have on their way, over all
+// connections, which is as many as a process may have open.
+constexpr int kSendBytes = 4096;
+
 // An id is a capability: enough of it to tell two lines of a log apart.
 std::string ShortId(const arena::Id& id) {
   return absl::StrCat(absl::Hex(std::to_integer<int>(id[0]), absl::kZeroPad2),
@@ -55,6 +60,8 @@ void ArenaConnection::Run() {
   ucred peer = {};
   socklen_t size = sizeof(peer);
   getsockopt(socket_.number(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  setsockopt(socket_.number(), SOL_SOCKET, SO_SNDBUF, &kSendBytes,
+             sizeof(kSendBytes));
   LogInfo("arena_connected", {{"connection", connection},
                               {"pid", peer.pid},
                               {"uid", int64_t{peer.uid}},
@@ -88,13 +95,20 @@ bool ArenaConnection::Create(const arena::Request& request) {
     return granted.status();
   });
   arena::Reply reply = ReplyOf(request, status);
-  if (!status.ok()) return Send(reply, -1, 0);
+  if (!status.ok()) return Send(reply, -1, 0) == 0;
   reply.bytes = request.bytes;
   reply.id = granted->id;
   LogDebug("arena_created", {{"connection", static_cast<int64_t>(owner_)},
                              {"arena", ShortId(granted->id)},
                              {"bytes", static_cast<int64_t>(request.bytes)}});
-  return Send(reply, granted->arena->descriptor(), 0);
+  const int error = Send(reply, granted->arena->TakeDescriptor().number(), 0);
+  if (error != ETOOMANYREFS) return error == 0;
+  // Others do not take theirs: this client is not at fault, and has arenas.
+  registry_.Free(owner_, granted->id).IgnoreError();
+  return Send(ReplyOf(request, absl::ResourceExhaustedError(absl::StrCat(
+                                   "no descriptor for an arena: sendmsg: ",
+                                   strerror(error)))),
+              -1, 0) == 0;
 }
 
 bool ArenaConnection::Free(const arena::Request& request) {
@@ -103,7 +117,7 @@ bool ArenaConnection::Free(const arena::Request& request) {
     LogDebug("arena_freed", {{"connection", static_cast<int64_t>(owner_)},
                              {"arena", ShortId(request.id)}});
   }
-  return Send(ReplyOf(request, status), -1, 0);
+  return Send(ReplyOf(request, status), -1, 0) == 0;
 }
 
 bool ArenaConnection::Receive() {
@@ -132,8 +146,8 @@ bool ArenaConnection::Receive() {
   return true;
 }
 
-bool ArenaConnection::Send(const arena::Reply& reply, int descriptor,
-                           int flags) {
+int ArenaConnection::Send(const arena::Reply& reply, int descriptor,
+                          int flags) {
   auto packet = arena::Encode(reply);
   iovec part = {packet.data(), packet.size()};
   msghdr message = {};
@@ -153,7 +167,7 @@ bool ArenaConnection::Send(const arena::Reply& reply, int descriptor,
   do {
     sent = sendmsg(socket_.number(), &message, MSG_NOSIGNAL | flags);
   } while (sent < 0 && errno == EINTR);
-  return sent >= 0;
+  return sent >= 0 ? 0 : errno;
 }
 
 void ArenaConnection::Close() {

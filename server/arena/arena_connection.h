@@ -35,8 +35,9 @@ class ArenaConnection {
   bool Free(const arena::Request& request);
   // A packet of any length. False when the connection is over.
   bool Receive();
-  // With a descriptor unless it is negative. False when the connection is over.
-  bool Send(const arena::Reply& reply, int descriptor, int flags);
+  // With a descriptor unless it is negative. 0, or errno: unless that is
+  // ETOOMANYREFS, the connection is over.
+  int Send(const arena::Reply& reply, int descriptor, int flags);
   // Ends the connection so that the client can still read what was sent.
   void Close();
 

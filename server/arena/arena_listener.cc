@@ -64,6 +64,7 @@ ArenaListener::~ArenaListener() {
   stopping_ = true;
   eventfd_write(wake_.number(), 1);
   thread_.join();
+  registry_.LeavePages();
   for (Served& served : served_) served.connection.Stop();
   for (Served& served : served_) served.thread.join();
 }

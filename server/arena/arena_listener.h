@@ -34,7 +34,8 @@ class ArenaListener {
   static absl::StatusOr<std::unique_ptr<ArenaListener>> Start(
       const Options& options, ArenaRegistry& registry);
 
-  // Ends all connections, frees their arenas, removes the socket file if it is
+  // Ends all connections, frees their arenas, whose pages are left to clients
+  // that have them, removes the socket file if it is
   // still its own.
   ~ArenaListener();
   ArenaListener(const ArenaListener&) = delete;

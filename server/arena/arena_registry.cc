@@ -26,6 +26,7 @@ absl::Status CheckLimit(const char* limit, Number allowed, Number taken,
 
 ArenaRegistry::Held::~Held() {
   // What counts is what has not been returned.
+  if (arena != nullptr && registry.leave_pages_) arena->LeavePages();
   arena.reset();
   if (bytes == 0) return;
   const std::lock_guard lock(registry.mutex_);
@@ -71,19 +72,15 @@ absl::StatusOr<ArenaRegistry::Granted> ArenaRegistry::TryCreate(
   const auto wanted = static_cast<int64_t>(bytes);
   HeldList held;
   held.emplace_back(*this);
-  LOSSD_RETURN_IF_ERROR(Count(owner, wanted, &held.front()));
-  std::optional<MemoryBudget::Reservation> reservation =
-      budget_.TryReserve(wanted);
-  if (!reservation.has_value()) {
-    const MemoryBudget::Figures figures = budget_.figures();
-    return absl::ResourceExhaustedError(
-        absl::StrCat("bytes of the memory budget: ", figures.reserved, " of ",
-                     figures.budget, " taken, ", figures.waiting,
-                     " requests waiting, ", wanted, " wanted"));
-  }
+  MemoryBudget::Reservation reservation;
+  absl::Status reserved;
+  do {
+    reserved = Reserve(owner, wanted, &held.front(), &reservation);
+  } while (!reserved.ok() && AwaitReturn());
+  LOSSD_RETURN_IF_ERROR(reserved);
   // Takes its time, so under no lock.
   absl::StatusOr<std::unique_ptr<Arena>> made =
-      Arena::Create(bytes, *std::move(reservation));
+      Arena::Create(bytes, std::move(reservation));
   LOSSD_RETURN_IF_ERROR(made.status());
   held.front().arena = *std::move(made);
 
@@ -97,6 +94,29 @@ absl::StatusOr<ArenaRegistry::Granted> ArenaRegistry::TryCreate(
   const std::lock_guard lock(mutex_);
   arenas_[granted.id] = {owner, granted.arena};
   return granted;
+}
+
+absl::Status ArenaRegistry::Reserve(Owner owner, int64_t bytes, Held* held,
+                                    MemoryBudget::Reservation* reservation) {
+  // It may have been counted before.
+  if (held->bytes == 0) LOSSD_RETURN_IF_ERROR(Count(owner, bytes, held));
+  std::optional<MemoryBudget::Reservation> taken = budget_.TryReserve(bytes);
+  if (taken.has_value()) {
+    *reservation = *std::move(taken);
+    return absl::OkStatus();
+  }
+  const MemoryBudget::Figures figures = budget_.figures();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "bytes of the memory budget: ", figures.reserved, " of ", figures.budget,
+      " taken, ", figures.waiting, " requests waiting, ", bytes, " wanted"));
+}
+
+bool ArenaRegistry::AwaitReturn() {
+  std::unique_lock lock(reaper_mutex_);
+  if (dropped_.empty() && !returning_) return false;
+  const uint64_t before = returned_;
+  returned_one_.wait(lock, [&] { return returned_ != before; });
+  return true;
 }
 
 absl::Status ArenaRegistry::Count(Owner owner, int64_t bytes, Held* held) {
@@ -145,9 +165,13 @@ void ArenaRegistry::ReturnDropped() {
     if (dropped_.empty()) return;
     HeldList next;
     next.splice(next.end(), dropped_, dropped_.begin());
+    returning_ = true;
     lock.unlock();
     next.clear();
     lock.lock();
+    returning_ = false;
+    ++returned_;
+    returned_one_.notify_all();
   }
 }
 

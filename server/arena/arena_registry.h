@@ -3,6 +3,7 @@
 #ifndef LOSSD_SERVER_ARENA_ARENA_REGISTRY_H_
 #define LOSSD_SERVER_ARENA_ARENA_REGISTRY_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -62,7 +63,8 @@ class ArenaRegistry {
   // INVALID_ARGUMENT unless `bytes` is 1 to arena::kMaxArenaBytes.
   // RESOURCE_EXHAUSTED, one line that names the limit, what is taken and what
   // was wanted. What a limit counts is what has not been returned yet: an arena
-  // that was freed and is still used counts.
+  // that was freed and is still used counts. What is just being returned is
+  // waited for.
   absl::StatusOr<Granted> Create(Owner owner, uint64_t bytes);
 
   // NOT_FOUND for an id that is not the owner's.
@@ -70,6 +72,10 @@ class ArenaRegistry {
 
   // All that the owner has.
   Freed FreeAll(Owner owner);
+
+  // From here on pages are left to clients that have them instead of returned:
+  // the server ends, and what they hold must not turn into zeros.
+  void LeavePages() { leave_pages_ = true; }
 
   // Null for an id that is unknown, freed or malformed. Whoever holds the arena
   // may use its memory whatever its owner does; the last one to let go does not
@@ -105,6 +111,12 @@ class ArenaRegistry {
 
   absl::StatusOr<Granted> TryCreate(Owner owner, uint64_t bytes);
   absl::Status Count(Owner owner, int64_t bytes, Held* held);
+  // Both limits and budget.
+  absl::Status Reserve(Owner owner, int64_t bytes, Held* held,
+                       MemoryBudget::Reservation* reservation);
+  // Waits for an arena that nobody uses any more to be returned; false if
+  // there is none.
+  bool AwaitReturn();
   // Moves `held`, of one element, to where its users keep it.
   std::shared_ptr<Arena> Share(HeldList held);
   void ReturnDropped();
@@ -124,6 +136,10 @@ class ArenaRegistry {
   std::condition_variable dropped_one_;
   HeldList used_;
   HeldList dropped_;
+  bool returning_ = false;
+  uint64_t returned_ = 0;
+  std::condition_variable returned_one_;
+  std::atomic<bool> leave_pages_ = false;
   bool stopping_ = false;
   std::thread reaper_;
 };

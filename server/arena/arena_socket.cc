@@ -1,22 +1,18 @@
 #include "server/arena/arena_socket.h"
 
-#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
-#include <limits>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "lib/core/status_macros.h"
+#include "server/socket_group.h"
 
 namespace lossd {
 namespace {
@@ -25,27 +21,6 @@ absl::Status CannotListen(const ListenAddress& address, const char* call) {
   return absl::FailedPreconditionError(
       absl::StrCat("cannot listen on ", address.text, " for arenas: ", call,
                    ": ", strerror(errno)));
-}
-
-absl::StatusOr<gid_t> GroupOf(const std::string& group) {
-  if (group.empty()) return getegid();
-  struct group entry = {};
-  struct group* found = nullptr;
-  std::vector<char> text(1024);
-  // ERANGE: the group has more members than that.
-  while (getgrnam_r(group.c_str(), &entry, text.data(), text.size(), &found) ==
-         ERANGE) {
-    text.resize(2 * text.size());
-  }
-  if (found != nullptr) return found->gr_gid;
-  uint32_t number = 0;
-  // The last number means no group at all.
-  if (absl::SimpleAtoi(group, &number) &&
-      number != std::numeric_limits<uint32_t>::max()) {
-    return number;
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "'", group, "' is neither a group of this machine nor a number"));
 }
 
 }  // namespace
@@ -68,7 +43,7 @@ ArenaSocket::~ArenaSocket() {
 
 absl::StatusOr<std::unique_ptr<ArenaSocket>> ArenaSocket::Listen(
     const ListenAddress& address, const std::string& group) {
-  const absl::StatusOr<gid_t> group_id = GroupOf(group);
+  const absl::StatusOr<gid_t> group_id = SocketGroup(group);
   LOSSD_RETURN_IF_ERROR(group_id.status());
   LOSSD_RETURN_IF_ERROR(CheckFree(address));
   Descriptor socket(
@@ -89,13 +64,7 @@ absl::StatusOr<std::unique_ptr<ArenaSocket>> ArenaSocket::Listen(
   // Removes the file if anything fails from here on.
   std::unique_ptr<ArenaSocket> listening(
       new ArenaSocket(std::move(socket), address.unix_path));
-  const char* const path = listening->path_.c_str();
-  if (lchown(path, static_cast<uid_t>(-1), *group_id) != 0) {
-    return CannotListen(address, "chown");
-  }
-  if (chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0) {
-    return CannotListen(address, "chmod");
-  }
+  LOSSD_RETURN_IF_ERROR(ShareSocket(address.unix_path, *group_id));
   if (listen(listening->descriptor(), SOMAXCONN) != 0) {
     return CannotListen(address, "listen");
   }

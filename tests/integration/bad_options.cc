@@ -396,32 +396,48 @@ std::vector<BadItem> ItemsNotServed() {
       [](Item item) {
         item.mutable_predictions()->mutable_arena()->set_id("0123");
       },
-      "predictions.arena", "an arena", "data, values or int_values", kCode);
+      "predictions.arena", "an arena", "no arenas", kCode);
   table.Add(
       "arena_of_mask", GoodMse(),
       [](Item item) { item.mutable_mask()->mutable_arena(); }, "mask.arena",
-      "an arena", "data, values or int_values", kCode);
+      "an arena", "no arenas", kCode);
   table.Add(
       "arena_of_class_weights", GoodCce(),
       [](Item item) {
         (*item.mutable_extra_inputs())["class_weights"].mutable_arena();
       },
-      "extra_inputs.class_weights.arena", "an arena",
-      "data, values or int_values", kCode);
+      "extra_inputs.class_weights.arena", "an arena", "no arenas", kCode);
   table.Add(
       "gradient_to_arena", GoodMse(),
-      [](Item item) { item.mutable_outputs()->mutable_gradient_to(); },
-      "outputs.gradient_to", "an arena", "unset", kCode);
+      [](Item item) {
+        item.mutable_outputs()->set_gradient(true);
+        item.mutable_outputs()->mutable_gradient_to();
+      },
+      "outputs.gradient_to", "an arena", "no arenas", kCode);
   table.Add(
       "row_losses_to_arena", GoodMse(),
-      [](Item item) { item.mutable_outputs()->mutable_row_losses_to(); },
-      "outputs.row_losses_to", "an arena", "unset", kCode);
+      [](Item item) {
+        item.mutable_outputs()->set_row_losses(true);
+        item.mutable_outputs()->mutable_row_losses_to();
+      },
+      "outputs.row_losses_to", "an arena", "no arenas", kCode);
   table.Add(
-      "extra_gradients_to_arena", GoodMse(),
+      "gradient_to_without_gradient", GoodMse(),
+      [](Item item) {
+        item.mutable_outputs()->set_gradient(false);
+        item.mutable_outputs()->mutable_gradient_to();
+      },
+      "outputs.gradient_to", "a destination", "outputs.gradient");
+  table.Add(
+      "row_losses_to_without_row_losses", GoodMse(),
+      [](Item item) { item.mutable_outputs()->mutable_row_losses_to(); },
+      "outputs.row_losses_to", "a destination", "outputs.row_losses");
+  table.Add(
+      "extra_gradients_to_of_no_input", GoodMse(),
       [](Item item) {
         (*item.mutable_outputs()->mutable_extra_gradients_to())["x"];
       },
-      "outputs.extra_gradients_to", "an arena", "unset", kCode);
+      "outputs.extra_gradients_to.x", "a destination", "there are none");
   table.Add(
       "semantics_unknown", GoodMse(),
       [](Item item) { item.set_semantics(static_cast<v1::Semantics>(33)); },

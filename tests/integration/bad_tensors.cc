@@ -52,11 +52,11 @@ std::vector<BadItem> BadTensors() {
   table.Add(
       "storage_unset", GoodMse(),
       [](Item item) { item.mutable_predictions()->clear_storage(); },
-      "predictions", "no elements", "data, values or int_values");
+      "predictions", "no elements", "data, arena, values or int_values");
   table.Add(
       "storage_of_targets_unset", GoodMse(),
       [](Item item) { item.mutable_targets()->clear_storage(); }, "targets",
-      "no elements", "data, values or int_values");
+      "no elements", "data, arena, values or int_values");
   table.Add(
       "column_against_vector", GoodMse(),
       [](Item item) {

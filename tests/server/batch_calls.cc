@@ -18,10 +18,11 @@ const BatchMemory kEnoughMemory = {
 absl::StatusOr<v1::ComputeResponse> Compute(const v1::ComputeRequest& request,
                                             const BatchLimits& limits,
                                             Metrics& metrics,
-                                            const BatchMemory& memory) {
+                                            const BatchMemory& memory,
+                                            const ArenaRegistry* arenas) {
   BufferPool pool(0);
   Batch batch(wire::Cut(request.SerializeAsString(), 7), limits, metrics, pool,
-              memory, nullptr);
+              arenas, memory, nullptr);
   do {
     // Backwards: any order is right.
     for (size_t i = batch.units(); i > 0; --i) batch.RunUnit(i - 1);

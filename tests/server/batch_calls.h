@@ -33,7 +33,8 @@ Message Parse(const std::string& text) {
 // The reply to a request that comes in pieces of seven bytes.
 absl::StatusOr<v1::ComputeResponse> Compute(
     const v1::ComputeRequest& request, const BatchLimits& limits,
-    Metrics& metrics, const BatchMemory& memory = kEnoughMemory);
+    Metrics& metrics, const BatchMemory& memory = kEnoughMemory,
+    const ArenaRegistry* arenas = nullptr);
 
 template <class T>
 std::string BytesOf(const std::vector<T>& numbers) {

@@ -197,7 +197,7 @@ TEST(BatchStepsTest, ListsThatWouldTakeLongToParse) {
   BufferPool pool(0);
   const BatchLimits limits = LimitsOfMany();
   Batch batch(wire::Cut(request.SerializeAsString(), 1 << 20), limits, metrics,
-              pool, kEnoughMemory, nullptr);
+              pool, nullptr, kEnoughMemory, nullptr);
   batch.RunUnit(0);
   EXPECT_FALSE(batch.NextStep());
   EXPECT_THAT(batch.Reply(),
@@ -218,7 +218,7 @@ TEST(BatchStepsTest, ListsAreUnitsOfWork) {
   BufferPool pool(0);
   const BatchLimits limits = LimitsOfMany();
   Batch batch(wire::Cut(request.SerializeAsString(), 1 << 20), limits, metrics,
-              pool, kEnoughMemory, nullptr);
+              pool, nullptr, kEnoughMemory, nullptr);
   batch.RunUnit(0);
   for (const size_t units : {2U, 3U}) {
     ASSERT_TRUE(batch.NextStep());
@@ -237,7 +237,7 @@ TEST(BatchStepsTest, ManyItemsAreNoSmallStep) {
     v1::ComputeRequest request;
     for (int i = 0; i < items; ++i) request.add_items();
     Batch batch(wire::Cut(request.SerializeAsString(), 1000), limits, metrics,
-                pool, kEnoughMemory, nullptr);
+                pool, nullptr, kEnoughMemory, nullptr);
     batch.RunUnit(0);
     ASSERT_TRUE(batch.NextStep());
     EXPECT_EQ(batch.units() * batch.unit_bytes() < 100'000, small) << items;

@@ -546,16 +546,14 @@ INSTANTIATE_TEST_SUITE_P(
             absl::StrCat(kMse, "predictions { arena { length: 4 } }", kTargets),
             "predictions.arena", absl::StatusCode::kUnimplemented},
         Refusal{"gradient_to",
-                With(absl::StrCat(kMse, "outputs { gradient_to {} }")),
+                With(absl::StrCat(kMse,
+                                  "outputs { gradient: true gradient_to {} }")),
                 "outputs.gradient_to", absl::StatusCode::kUnimplemented},
-        Refusal{"row_losses_to",
-                With(absl::StrCat(kMse, "outputs { row_losses_to {} }")),
-                "outputs.row_losses_to", absl::StatusCode::kUnimplemented},
-        Refusal{"extra_gradients_to",
-                With(absl::StrCat(kMse, "outputs { extra_gradients_to { ",
-                                  "key: 'x' value {} } }")),
-                "outputs.extra_gradients_to",
-                absl::StatusCode::kUnimplemented}));
+        Refusal{
+            "row_losses_to",
+            With(absl::StrCat(kMse,
+                              "outputs { row_losses: true row_losses_to {} }")),
+            "outputs.row_losses_to", absl::StatusCode::kUnimplemented}));
 
 // What an older server sees of a newer client.
 TEST(BatchTest, AnUnknownLossIsUnimplemented) {

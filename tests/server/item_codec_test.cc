@@ -26,7 +26,7 @@ class ItemCodecTest : public testing::Test {
   void SetDefaults(const std::string& text) {
     defaults_ = Item(text);
     shared_.Collect(defaults_);
-    for (size_t i = 0; i < shared_.size(); ++i) shared_.Decode(i, payloads_);
+    for (size_t i = 0; i < shared_.size(); ++i) shared_.Decode(i, {payloads_});
   }
   absl::Status Decode(const v1::LossItem& item, DecodedItem* decoded) {
     return decoded->Decode(Merge(defaults_, item), context_);
@@ -36,7 +36,7 @@ class ItemCodecTest : public testing::Test {
   wire::ReceivedPayloads payloads_;
   SharedTensors shared_;
   ItemLosses losses_;
-  const ItemContext context_{payloads_, shared_, losses_};
+  const ItemContext context_{{payloads_}, shared_, losses_};
 };
 
 // A list is converted once, however many items take it.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -102,6 +104,44 @@ TEST(LossdTest, OneAddressGivenTwice) {
   ExpectRefusesToStart(
       {"--listen=" + path, "--listen=" + same, "--metrics_listen=off"},
       same + " twice");
+}
+
+TEST(LossdTest, RefusesArenasThatItCannotServe) {
+  const TempDir dir;
+  const std::string path = "unix:" + (dir / "socket");
+  const std::string arenas = "unix:" + (dir / "arenas");
+  ExpectRefusesToStart(
+      {"--listen=" + path, "--arena_listen=" + path, "--metrics_listen="},
+      "cannot serve arenas on " + path);
+  ExpectRefusesToStart({"--arena_listen=" + arenas,
+                        "--metrics_listen=", "--memory_budget=268435456"},
+                       "--arena_listen: a memory budget of 268435456 bytes "
+                       "leaves no room");
+  const Lossd first(Anywhere({"--arena_listen=" + arenas}));
+  ExpectRefusesToStart(
+      {"--listen=" + path, "--arena_listen=" + arenas, "--metrics_listen="},
+      arenas + ": somebody answers");
+  ExpectRefusesToStart({"--listen=" + arenas, "--metrics_listen="},
+                       arenas + ": somebody answers");
+}
+
+// Owner and group may connect, and nobody else.
+TEST(LossdTest, GivesUnixSocketsToAGroup) {
+  const TempDir dir;
+  const std::string socket = dir / "socket";
+  const std::string arenas = dir / "arenas";
+  const std::string group = std::to_string(getegid());
+  const Lossd lossd({"--listen=unix:" + socket, "--arena_listen=unix:" + arenas,
+                     "--socket_group=" + group, "--metrics_listen="});
+  for (const std::string& path : {socket, arenas}) {
+    struct stat status = {};
+    ASSERT_EQ(lstat(path.c_str(), &status), 0) << path;
+    EXPECT_EQ(status.st_mode & 0777, 0660) << path;
+    EXPECT_EQ(status.st_gid, getegid()) << path;
+  }
+  ExpectRefusesToStart({"--listen=unix:" + (dir / "other"),
+                        "--socket_group=no such group", "--metrics_listen="},
+                       "'no such group'");
 }
 
 TEST(LossdTest, TakesOverAStaleSocket) {

@@ -70,6 +70,20 @@ TEST(OptionsTest, MetricsCanBeTurnedOff) {
   EXPECT_THAT(line->options.metrics_listen, IsEmpty());
 }
 
+TEST(OptionsTest, ArenasAreOffUnlessTheyHaveAnAddress) {
+  for (const auto& arguments : std::vector<std::vector<const char*>>{
+           {}, {"--arena_listen="}, {"--arena_listen=off"}}) {
+    const auto line = Parse(arguments);
+    ASSERT_THAT(line, IsOk());
+    EXPECT_THAT(line->options.arena_listen, IsEmpty());
+  }
+  const auto line =
+      Parse({"--arena_listen=unix:/tmp/arenas", "--socket_group=users"});
+  ASSERT_THAT(line, IsOk());
+  EXPECT_EQ(line->options.arena_listen, "unix:/tmp/arenas");
+  EXPECT_EQ(line->options.socket_group, "users");
+}
+
 TEST(OptionsTest, TheEnvironmentStandsInForFlags) {
   const Environment listen("LOSSD_LISTEN", "127.0.0.1:1,unix:/tmp/x");
   const Environment threads("LOSSD_THREADS", "3");
@@ -146,6 +160,9 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<const char*>{"--listen=127.0.0.1:65536", "--listen"},
         std::vector<const char*>{"--listen=::1:50051", "--listen"},
         std::vector<const char*>{"--listen=unix:", "--listen"},
+        std::vector<const char*>{"--arena_listen=127.0.0.1:5",
+                                 "--arena_listen"},
+        std::vector<const char*>{"--arena_listen=/tmp/x", "--arena_listen"},
         std::vector<const char*>{"--metrics_listen=unix:/tmp/x",
                                  "--metrics_listen"}));
 

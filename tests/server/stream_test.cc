@@ -5,10 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -30,6 +34,8 @@ using testing::HasSubstr;
 // A stream that computes whatever it can after each message.
 class Driver {
  public:
+  explicit Driver(const ArenaRegistry* arenas = nullptr) : arenas_(arenas) {}
+
   absl::Status Send(const v1::ComputeStreamRequest& message) {
     LOSSD_RETURN_IF_ERROR(
         stream_.Accept(wire::Cut(message.SerializeAsString(), 7)));
@@ -73,10 +79,12 @@ class Driver {
     }
   }
 
+  const ArenaRegistry* const arenas_;
   Metrics metrics_{1};
   // Nothing waits, so that the address sanitizer sees every late use.
   BufferPool pool_{0};
-  Stream stream_{metrics_, pool_, [](int64_t) { return absl::OkStatus(); }};
+  Stream stream_{metrics_, pool_, arenas_,
+                 [](int64_t) { return absl::OkStatus(); }};
   std::vector<v1::ComputeStreamResponse> replies_;
 };
 
@@ -249,7 +257,7 @@ TEST(StreamTest, MemoryOfTheHeaderIsAskedForBeforeItIsParsed) {
   int64_t asked = 0;
   Metrics metrics(1);
   BufferPool pool(0);
-  Stream stream(metrics, pool, [&](int64_t bytes) {
+  Stream stream(metrics, pool, nullptr, [&](int64_t bytes) {
     asked = bytes;
     return absl::UnavailableError("no memory");
   });
@@ -494,12 +502,140 @@ TEST(StreamTest, TheScaleComesLast) {
   EXPECT_EQ(GradientOf(*known)[0], 0.5);
 }
 
+// A stream with a budget of its own, and an arena.
+class ArenaStreamTest : public testing::Test {
+ protected:
+  ArenaStreamTest() {
+    absl::StatusOr<ArenaRegistry::Granted> granted =
+        registry_.Create(1, size_t{1} << 20);
+    EXPECT_THAT(granted, IsOk());
+    id_.assign(reinterpret_cast<const char*>(granted->id.data()),
+               granted->id.size());
+    memory_ = granted->arena->memory();
+    arena_ = std::move(granted->arena);
+  }
+
+  v1::ArenaRef Move(uint64_t offset, const std::string& data) const {
+    std::memcpy(memory_.data() + offset, data.data(), data.size());
+    v1::ArenaRef ref;
+    ref.set_id(id_);
+    ref.set_offset(offset);
+    ref.set_length(data.size());
+    return ref;
+  }
+
+  std::string Read(const v1::ArenaRef& ref) const {
+    return {reinterpret_cast<const char*>(memory_.data()) + ref.offset(),
+            ref.length()};
+  }
+
+  MemoryBudget budget_{int64_t{1} << 30, 0};
+  ArenaRegistry registry_{{.arenas_per_owner = 1,
+                           .bytes_per_owner = 1 << 20,
+                           .arenas = 1,
+                           .bytes = 1 << 20},
+                          budget_};
+  std::string id_;
+  std::span<std::byte> memory_;
+  std::shared_ptr<Arena> arena_;
+};
+
+TEST_F(ArenaStreamTest, InputsAndOutputsMayBeInArenas) {
+  v1::LossItem item;
+  item.mutable_loss()->mutable_mean_squared_error();
+  std::vector<float> numbers(60'000);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = static_cast<float>(i % 101) / 4;
+  }
+  *item.mutable_predictions() =
+      TensorOf(v1::DTYPE_FLOAT32, numbers, {30'000, 2});
+  std::ranges::reverse(numbers);
+  *item.mutable_targets() = TensorOf(v1::DTYPE_FLOAT32, numbers, {30'000, 2});
+  item.mutable_outputs()->set_gradient(true);
+  item.mutable_outputs()->set_row_losses(true);
+  const absl::StatusOr<StreamReply> expected =
+      Driver().Run(Messages(TakeApart(item), Order::kTogether, 5000));
+  ASSERT_THAT(expected, IsOk());
+
+  // Targets in the arena, predictions in chunks.
+  StreamedItem apart = TakeApart(item);
+  v1::LossItem& header = *apart.header.mutable_header()->mutable_item();
+  *header.mutable_targets()->mutable_arena() = Move(1, item.targets().data());
+  std::erase_if(apart.tensors, [](const StreamedTensor& tensor) {
+    return tensor.name == "targets";
+  });
+  const v1::ArenaRef gradient =
+      Move(250'000, std::string(item.predictions().data().size(), '\0'));
+  const v1::ArenaRef row_losses = Move(500'001, std::string(240'000, '\0'));
+  *header.mutable_outputs()->mutable_gradient_to() = gradient;
+  *header.mutable_outputs()->mutable_row_losses_to() = row_losses;
+  Driver driver(&registry_);
+  ASSERT_THAT(driver.Send(Messages(apart, Order::kTogether, 5000)), IsOk());
+  ASSERT_THAT(driver.End(), IsOk());
+  // Nothing but the result is sent.
+  ASSERT_EQ(driver.replies().size(), 1U);
+  const v1::LossResult& result = driver.replies()[0].result();
+  EXPECT_EQ(result.loss(), expected->result.loss());
+  EXPECT_EQ(result.gradient().arena().SerializeAsString(),
+            gradient.SerializeAsString());
+  EXPECT_EQ(Read(gradient), expected->result.gradient().data());
+  EXPECT_EQ(Read(row_losses), expected->result.row_losses().data());
+
+  // All in the arena, and the gradient in the place of the predictions.
+  v1::ComputeStreamRequest whole = apart.header;
+  v1::LossItem& all = *whole.mutable_header()->mutable_item();
+  *all.mutable_predictions()->mutable_arena() =
+      Move(250'000, item.predictions().data());
+  Driver in_place(&registry_);
+  ASSERT_THAT(in_place.Send(whole), IsOk());
+  ASSERT_THAT(in_place.End(), IsOk());
+  EXPECT_EQ(Read(gradient), expected->result.gradient().data());
+
+  // An overlap that is none.
+  all.mutable_predictions()->mutable_arena()->set_offset(250'001);
+  EXPECT_THAT(Driver(&registry_).Send(whole),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("outputs.gradient_to")));
+  all.mutable_predictions()->mutable_arena()->set_id("0123456789abcdef");
+  EXPECT_THAT(
+      Driver(&registry_).Send(whole),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("predictions.arena.id")));
+}
+
+// Nothing of these outputs is ever there at once, so their bytes, modulo 2^64,
+// once passed for the length of a range, and chunks were written behind it.
+TEST_F(ArenaStreamTest, OutputsOfMoreBytesThanThereAreAddresses) {
+  const auto refuse = [&](const std::string& field, const auto& want) {
+    for (const int64_t more : {0, 3}) {
+      v1::ComputeStreamRequest header = MseHeader((int64_t{1} << 61) + more);
+      v1::LossItem& item = *header.mutable_header()->mutable_item();
+      item.mutable_predictions()->set_dtype(v1::DTYPE_FLOAT16);
+      item.mutable_targets()->set_dtype(v1::DTYPE_BOOL);
+      want(Move(0, std::string(static_cast<size_t>(8 * more), '\0')), &item);
+      EXPECT_THAT(
+          Driver(&registry_).Send(header),
+          StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field)));
+    }
+  };
+  refuse("outputs.gradient_to.length",
+         [](const v1::ArenaRef& to, v1::LossItem* item) {
+           item->mutable_outputs()->set_gradient_dtype(v1::DTYPE_FLOAT64);
+           *item->mutable_outputs()->mutable_gradient_to() = to;
+         });
+  refuse("outputs.row_losses_to.length",
+         [](const v1::ArenaRef& to, v1::LossItem* item) {
+           item->set_reduction(v1::REDUCTION_NONE);
+           *item->mutable_outputs()->mutable_row_losses_to() = to;
+         });
+}
+
 // What has gone through leaves nothing behind, whatever became of it.
 TEST(StreamTest, BuffersGoBack) {
   Metrics metrics(1);
   BufferPool pool(0);
   {
-    Stream stream(metrics, pool, [](int64_t) { return absl::OkStatus(); });
+    Stream stream(metrics, pool, nullptr,
+                  [](int64_t) { return absl::OkStatus(); });
     for (const auto& message :
          {MseHeader(8192), Zeros("predictions", 0, 8000),
           Zeros("targets", 0, 10), Zeros("targets", 10, 4100)}) {

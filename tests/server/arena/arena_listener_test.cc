@@ -23,8 +23,8 @@
 #include "absl/strings/str_cat.h"
 #include "server/logging.h"
 #include "tests/server/arena/arena_client.h"
-#include "tests/support/temp_dir.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace lossd {
 namespace {
@@ -304,6 +304,20 @@ TEST_F(ArenaListenerTest, DescriptorsAreNotTaken) {
   EXPECT_EQ(registry_->figures().created, 0U);
 }
 
+// RPCs need them, and gRPC never accepts again once there was none.
+TEST_F(ArenaListenerTest, ArenasTakeNoDescriptors) {
+  Start();
+  const size_t before = OpenDescriptors();
+  {
+    const ArenaClient client(path());
+    std::vector<Descriptor> files;
+    for (int i = 0; i < 4; ++i) files.push_back(client.Create(kPage).file);
+    // Both ends of the connection, and what the client has.
+    WaitUntil([&] { return OpenDescriptors() <= before + 2 + files.size(); });
+  }
+  WaitForReturn();
+}
+
 TEST_F(ArenaListenerTest, WhoFloodsLeavesNothingBehind) {
   Start();
   const size_t before = OpenDescriptors();
@@ -333,6 +347,11 @@ TEST_F(ArenaListenerTest, WhoNeverReadsDoesNotKeepTheServer) {
             0);
   const Descriptor a(pair[0]);
   const Descriptor b(pair[1]);
+  // As the server's.
+  constexpr int kSendBytes = 4096;
+  ASSERT_EQ(setsockopt(a.number(), SOL_SOCKET, SO_SNDBUF, &kSendBytes,
+                       sizeof(kSendBytes)),
+            0);
   const auto reply = arena::Encode(arena::Reply());
   uint64_t fitting = 0;
   while (send(a.number(), reply.data(), reply.size(), MSG_DONTWAIT) > 0) {
@@ -355,14 +374,21 @@ TEST_F(ArenaListenerTest, ItsEndEndsConnections) {
   const ArenaClient idle(path());
   const ArenaClient client(path());
   const auto created = client.Create(kPage);
-  const auto used = Find(created.reply.id);
+  auto used = Find(created.reply.id);
   WaitForConnections(2);
+  const Mapping mapping(created.file.number());
+  mapping.bytes()[0] = std::byte{7};
   listener_.reset();
   EXPECT_FALSE(idle.Receive().has_value());
   EXPECT_FALSE(client.Receive().has_value());
   EXPECT_EQ(Find(created.reply.id), nullptr);
   // Whoever uses it may go on.
   used->memory().back() = std::byte{1};
+  used.reset();
+  WaitForReturn();
+  // What a client still holds does not turn into zeros.
+  EXPECT_EQ(mapping.bytes()[0], std::byte{7});
+  EXPECT_EQ(mapping.bytes().back(), std::byte{1});
   EXPECT_FALSE(std::filesystem::exists(path()));
 }
 
@@ -390,7 +416,11 @@ TEST_F(ArenaListenerTest, TooManyConnections) {
 TEST_F(ArenaListenerTest, WithoutDescriptorsClientsWait) {
   Start();
   const ArenaClient first(path());
+  WaitForConnections(1);
+  const size_t before = OpenDescriptors();
   EXPECT_EQ(first.Create(1).reply.code, kOk);
+  // Those of the arena: a number that comes free later would be taken.
+  WaitUntil([&] { return OpenDescriptors() == before; });
   const ArenaClient second;
   std::array<int, 2> pipes = {};
   ASSERT_EQ(pipe2(pipes.data(), O_CLOEXEC), 0);

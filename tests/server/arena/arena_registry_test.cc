@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -190,6 +191,42 @@ TEST(ArenaRegistryTest, WhatIsFreedAndStillUsedCounts) {
   WaitForReturn(registry);
   EXPECT_EQ(BytesInMemory(file.number()), 0);
   EXPECT_THAT(registry.Create(1, kPage), IsOk());
+}
+
+// A client that makes room for a larger arena need not try again.
+TEST(ArenaRegistryTest, WhatIsJustBeingReturnedIsWaitedFor) {
+  constexpr int64_t kBytes = int64_t{16} << 20;
+  MemoryBudget budget(kBytes, 0);
+  ArenaRegistry by_budget(kWide, budget);
+  MemoryBudget plenty(kPlenty, 0);
+  ArenaRegistry by_limit({1, kBytes, 1, kBytes}, plenty);
+  for (ArenaRegistry* registry : {&by_budget, &by_limit}) {
+    for (int i = 0; i < 20; ++i) {
+      const arena::Id id = [&] {
+        auto granted = registry->Create(1, kBytes);
+        EXPECT_THAT(granted, IsOk()) << i;
+        return granted.ok() ? granted->id : arena::Id();
+      }();
+      ASSERT_THAT(registry->Free(1, id), IsOk());
+    }
+  }
+}
+
+TEST(ArenaRegistryTest, PagesMayBeLeftToClients) {
+  MemoryBudget budget(kPlenty, 0);
+  Descriptor file;
+  {
+    ArenaRegistry registry(kWide, budget);
+    const auto granted = registry.Create(1, kPage);
+    ASSERT_THAT(granted, IsOk());
+    granted->arena->memory()[0] = std::byte{7};
+    file = Duplicate(granted->arena->descriptor());
+    registry.LeavePages();
+  }
+  EXPECT_EQ(budget.figures().reserved, 0);
+  std::byte byte{};
+  ASSERT_EQ(pread(file.number(), &byte, 1, 0), 1);
+  EXPECT_EQ(byte, std::byte{7});
 }
 
 TEST(ArenaRegistryTest, WhoLetsGoLastDoesNotReturnThePages) {
