@@ -9,16 +9,18 @@ lossd.torch and lossd.keras.losses bring them into training scripts.
 """
 
 from lossd.aio import AsyncClient
+from lossd.arena import Arena
 from lossd.calls import Call
 from lossd.client import Client
 from lossd.errors import (
     Cancelled, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument,
-    LossdError, ResourceExhausted, Unavailable, Unimplemented, Violation)
+    LossdError, NotFound, ResourceExhausted, Unavailable, Unimplemented,
+    Violation)
 from lossd.results import LossAndGradient, Result
 
 __all__ = [
-    "AsyncClient", "Call", "Cancelled", "Client", "DeadlineExceeded",
+    "Arena", "AsyncClient", "Call", "Cancelled", "Client", "DeadlineExceeded",
     "FailedPrecondition", "Internal", "InvalidArgument", "LossAndGradient",
-    "LossdError", "ResourceExhausted", "Result", "Unavailable",
+    "LossdError", "NotFound", "ResourceExhausted", "Result", "Unavailable",
     "Unimplemented", "Violation",
 ]

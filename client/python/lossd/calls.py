@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any, Iterable
 
-from lossd import arrays, errors, wire
+from lossd import arrays, destinations, errors, wire
+from lossd.arena import Arenas
 from lossd.arrays import ArrayLike
+from lossd.connection import Server
 from lossd.declared import check_keywords
 from lossd.results import Result
 from lossd.v1 import loss_info_pb2, loss_service_pb2, losses_pb2
@@ -35,7 +37,7 @@ _TENSORS = {"predictions": True, "targets": False, "sample_weights": True,
             "mask": False, "upstream_gradient": True}
 _OUTPUTS = ("gradient", "row_losses", "diagnostics")
 _COMMON = frozenset(_TENSORS) | {"reduction", "normalizer", "semantics",
-                                 "outputs", "gradient_dtype"}
+                                 "outputs", "gradient_dtype", "gradient_to"}
 
 
 def _one_of(keyword: str, given: Any, allowed: Iterable[str]) -> ValueError:
@@ -77,7 +79,12 @@ class Call:
             semantics; outputs, any of "gradient", "row_losses" and
             "diagnostics" (only the gradient, if left out); gradient_dtype,
             "float32", "float64", "float16" or "bfloat16" (that of the
-            predictions, if left out).
+            predictions, if left out); gradient_to, a contiguous array in an
+            arena of the client that becomes the gradient: of the predictions'
+            shape, of its own dtype, the predictions themselves or apart from
+            every other array of the batch. Such a batch is not tried again
+            when the connection breaks, and after an error lossd may go on
+            writing there for a moment.
 
     Raises:
         TypeError: unknown keyword, or an array that cannot be sent.
@@ -95,8 +102,9 @@ class Call:
         self._set_loss(loss, given)
         self._set_choices(given)
         self.outputs = self._outputs(given)
-        # An array in which form the caller gave it.
+        # Arrays in which form the caller gave them.
         self.predictions = predictions
+        self.gradient_to = given.get("gradient_to")
         self._tensors = {
             name: arrays.to_wire(given[name], name, real)
             for name, real in _TENSORS.items() if name in given}
@@ -142,7 +150,7 @@ class Call:
             self._message.normalizer = float(given["normalizer"])
 
     def _outputs(self, given):
-        if "outputs" not in given and "gradient_dtype" not in given:
+        if not given.keys() & {"outputs", "gradient_dtype", "gradient_to"}:
             return None
         names = given.get("outputs", ("gradient",))
         names = (names,) if isinstance(names, str) else tuple(names)
@@ -151,53 +159,129 @@ class Call:
                 raise _one_of("outputs", name, _OUTPUTS)
         outputs = loss_service_pb2.Outputs(**dict.fromkeys(names, True))
         if "gradient_dtype" in given:
-            outputs.gradient_dtype = arrays.dtype_named(given["gradient_dtype"])
+            outputs.gradient_dtype = arrays.dtype_named(
+                given["gradient_dtype"], "gradient_dtype")
+        if "gradient_to" in given:
+            outputs.gradient = True
         return outputs
 
-    def parts(self, outputs: loss_service_pb2.Outputs | None) -> list:
+    def parts(self, outputs: loss_service_pb2.Outputs | None,
+              arenas: Arenas) -> list:
         """The parts of its LossItem."""
         message = self._message
         if outputs is not None:
             message = loss_service_pb2.LossItem(outputs=outputs)
             message.MergeFrom(self._message)
-        return wire.item(message, self._tensors, self._extra_inputs)
+        return wire.item(message, *(
+            {name: arenas.placed(sent, name)[0]
+             for name, sent in tensors.items()}
+            for tensors in (self._tensors, self._extra_inputs)))
+
+    def destinations(self, defaults: Call, outputs: loss_service_pb2.Outputs,
+                     arenas: Arenas) -> dict:
+        """Where in arenas its results go, by name; completes `outputs`. See
+        destinations.take."""
+        predictions = self._tensors.get(
+            "predictions", defaults._tensors.get("predictions"))
+        found = {}
+        if self.gradient_to is not None:
+            sent = arrays.to_wire(self.gradient_to, "gradient_to", False)
+            found["gradient"] = destinations.Given(
+                self.gradient_to, sent, predictions, arenas)
+            outputs.gradient_dtype = sent.dtype
+        memory = predictions and arenas.placed(predictions, "predictions")[1]
+        if memory:
+            mine, theirs = self._message, defaults._message
+            found = destinations.take(
+                memory, loss_service_pb2.LossItem(
+                    loss=(mine if mine.HasField("loss") else theirs).loss,
+                    reduction=mine.reduction or theirs.reduction,
+                    semantics=mine.semantics or theirs.semantics,
+                    outputs=outputs), predictions,
+                self._extra_inputs.keys() | defaults._extra_inputs.keys(),
+                found)
+        destinations.name_in(outputs, found)
+        return found
 
 
 _DEFAULT_OUTPUTS = loss_service_pb2.Outputs(gradient=True)
 
 
 class Batch:
-    """A request, and how its reply is read."""
+    """A request, and how its reply is read. `arenas` are those of the client.
 
-    def __init__(self, calls: Iterable[Call], defaults: Call | None):
+    Attributes:
+        is_repeatable: whether it can be sent again.
+    """
+
+    def __init__(self, calls: Iterable[Call], defaults: Call | None,
+                 arenas: Arenas):
         self._calls = list(calls)
         self._defaults = defaults or Call()
+        if self._defaults.gradient_to is not None:
+            raise ValueError("gradient_to: got one in the defaults, allowed is "
+                             "one of a call")
+        self._arenas = arenas
+        self._request = None
+        # Of each call, by name.
+        self._destinations = [{} for _ in self._calls]
+        # Predictions that the gradient may have overwritten are others.
+        self.is_repeatable = all(call.gradient_to is None
+                                 for call in self._calls)
 
-    def request(self, numerics_version: str) -> bytes:
-        """The bytes of the ComputeRequest."""
+    def request(self, server: Server) -> bytes:
+        """The bytes of the ComputeRequest, for one try: results are never
+        written where those of an earlier one may still be.
+
+        Raises:
+            ResourceExhausted: larger than the server's limit.
+            FailedPrecondition: an array lies in an arena that is closed.
+            ValueError: a gradient_to that does not fit the call.
+        """
+        if self._request is None or any(self._destinations):
+            self._request = self._written(server.numerics_version)
+            server.check_size(self._request)
+            self._set_lent(True)
+        return self._request
+
+    def _set_lent(self, is_lent):
+        for one in self._destinations:
+            for destination in one.values():
+                destination.set_lent(is_lent)
+
+    def _written(self, numerics_version):
         shared = self._defaults.outputs or _DEFAULT_OUTPUTS
-        return wire.request(
-            self._defaults.parts(None),
-            [call.parts(call.outputs or shared) for call in self._calls],
-            numerics_version)
+        items = []
+        for index, call in enumerate(self._calls):
+            outputs = call.outputs or shared
+            if self._arenas or not self.is_repeatable:
+                outputs = loss_service_pb2.Outputs.FromString(
+                    outputs.SerializeToString())
+                self._destinations[index] = call.destinations(
+                    self._defaults, outputs, self._arenas)
+            items.append(call.parts(outputs, self._arenas))
+        return wire.request(self._defaults.parts(None, self._arenas), items,
+                            numerics_version)
 
     def read(self, reply: bytes) -> list[Result | errors.LossdError]:
         """The outcome of each call, from the bytes of the ComputeResponse."""
+        self._set_lent(False)
         response, tensors = wire.read_response(reply)
         if len(response.results) != len(self._calls):
             raise errors.Internal(f"{len(response.results)} results for "
                                   f"{len(self._calls)} items")
         return [self._outcome(*one, response.numerics_version)
-                for one in zip(self._calls, response.results, tensors)]
+                for one in zip(self._calls, self._destinations,
+                               response.results, tensors)]
 
-    def _outcome(self, call, result, tensors, numerics_version):
+    def _outcome(self, call, places, result, tensors, numerics_version):
         if result.status.code:
             return errors.of_item(result.status)
         like = call.predictions
         if like is None:
             like = self._defaults.predictions
-        gradient = tensors.get("gradient")
-        row_losses = tensors.get("row_losses")
+        found = {name: destinations.array_of(written, places.get(name), like)
+                 for name, written in tensors.items()}
         name = result.loss_in_force.WhichOneof("kind")
         return Result(
             loss=result.loss, loss_sum=result.loss_sum,
@@ -205,12 +289,8 @@ class Batch:
             row_count=result.row_count, masked_count=result.masked_count,
             ignored_count=result.ignored_count,
             clipped_count=result.clipped_count,
-            gradient=gradient and arrays.of_wire(*gradient, like),
-            row_losses=row_losses and arrays.of_wire(*row_losses, like),
-            extra_gradients={
-                key: arrays.of_wire(tensor.dtype, tuple(tensor.shape),
-                                    memoryview(tensor.data), like)
-                for key, tensor in result.extra_gradients.items()},
+            gradient=found.pop("gradient", None),
+            row_losses=found.pop("row_losses", None), extra_gradients=found,
             diagnostics=dict(result.diagnostics),
             warnings=tuple(result.warnings), loss_name=name,
             options=_options_of(getattr(result.loss_in_force, name)),

@@ -63,10 +63,17 @@ def settings(target: str | None, timeout: float, connect_timeout: float,
 class Tries:
     """The tries of one call until its deadline.
 
-    A loss is a function of the request: sending it again is always right.
+    A loss is a function of the request: sending it again is always right, but
+    for results that overwrite what it reads; then `is_repeatable` is false.
+
+    Attributes:
+        may_be_at_work: whether the server may still compute for a try that has
+            failed.
     """
 
-    def __init__(self, target: str, timeout: float):
+    def __init__(self, target: str, timeout: float, is_repeatable: bool):
+        self.may_be_at_work = False
+        self._is_repeatable = is_repeatable
         self._target = target
         self._deadline = time.monotonic() + timeout
         self._wait = _FIRST_WAIT
@@ -96,10 +103,15 @@ class Tries:
         if code == grpc.StatusCode.DEADLINE_EXCEEDED and self._refused:
             raise errors.of_rpc(self._refused, self._target) from None
         asked = errors.retry_delay(error)
+        # Who asks has not begun, or has given up.
+        self.may_be_at_work = asked is None
         wait = self._wait * random.uniform(0.5, 1) if asked is None else asked
-        if code not in _TRY_AGAIN or wait > self.remaining():
+        if (code not in _TRY_AGAIN or wait > self.remaining() or
+                self.may_be_at_work and not self._is_repeatable):
             raise errors.of_rpc(error, self._target) from None
-        self._refused = error
+        # Its traceback leads to the frame that holds this: a circle, in which
+        # what is in arenas would stay for a while.
+        self._refused = error.with_traceback(None)
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
         return wait
 

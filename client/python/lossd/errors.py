@@ -55,14 +55,21 @@ class Unimplemented(LossdError, NotImplementedError):
     code = grpc.StatusCode.UNIMPLEMENTED
 
 
+class NotFound(LossdError, LookupError):
+    """The server has no such arena any more: it has restarted."""
+
+    code = grpc.StatusCode.NOT_FOUND
+
+
 class FailedPrecondition(LossdError):
-    """The server's arithmetic is not the one that the client first met."""
+    """The server's arithmetic is not the one that the client first met, or an
+    arena has been closed."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class ResourceExhausted(LossdError):
-    """Larger than a limit of the server."""
+    """Larger than a limit of the server, or than what is free in an arena."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -103,10 +110,15 @@ def _make(code, message, violations=()):
     return error
 
 
+def of_code(code, message, violations=()):
+    """The error of a google.rpc.Code that is not OK."""
+    return _make(_CODES.get(code, grpc.StatusCode.UNKNOWN), message, violations)
+
+
 def of_item(status):
     """The error of a result's lossd.v1.ItemStatus that is not OK."""
-    return _make(
-        _CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message,
+    return of_code(
+        status.code, status.message,
         (Violation(violation.field, violation.index
                    if violation.HasField("index") else None, violation.got,
                    violation.allowed) for violation in status.violations))

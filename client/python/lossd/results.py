@@ -25,7 +25,9 @@ class Result:
     """All that lossd says of one loss; see LossResult in loss_service.proto.
 
     Arrays are the caller's own: writable, and nobody else writes to them. They
-    are torch tensors where the predictions are, else numpy arrays.
+    are torch tensors where the predictions are, else numpy arrays. Where the
+    predictions lie in an arena, so do they as far as there was room, and keep
+    their bytes as long as they, or views of them, are there.
 
     Attributes:
         loss: the loss; NaN with reduction NONE, 0 when no row counts (NaN for

@@ -8,6 +8,8 @@ import torch
 
 from lossd.calls import full_name
 from lossd.client import Client
+from lossd.errors import NotFound
+from lossd.step_arena import StepArena
 
 # PyTorch has the classes on axis 1, lossd on the last one.
 _CLASS_LOSSES = {"categorical_cross_entropy", "sparse_categorical_cross_entropy"}
@@ -25,8 +27,12 @@ class _Remote(torch.autograd.Function):
         wanted = any(ctx.needs_input_grad)
         result = compute(predictions, extras, ("gradient",) if wanted else ())
         if wanted:
-            ctx.save_for_backward(result.gradient, *(
+            gradients = (result.gradient, *(
                 result.extra_gradients.get(name) for name in names))
+            ctx.save_for_backward(*(
+                gradient if gradient is None
+                else gradient.to(predictions.device)
+                for gradient in gradients))
         loss = (result.row_losses if result.reduction == "NONE"
                 else torch.tensor(result.loss, dtype=torch.float64))
         return loss.to(predictions.device, predictions.dtype)
@@ -38,6 +44,10 @@ class _Remote(torch.autograd.Function):
             # constant.
             raise RuntimeError("lossd.torch.Loss can be differentiated once: "
                                "create_graph=True is not possible")
+        if upstream.dim() == 0 and upstream.item() == 1:
+            # As almost always, and then a pass over memory is spared. Who adds
+            # to a gradient copies it first while ctx holds it, too.
+            return None, None, *ctx.saved_tensors
         # A loss a row stands for the elements behind it.
         while 0 < upstream.dim() < ctx.saved_tensors[0].dim():
             upstream = upstream.unsqueeze(-1)
@@ -69,25 +79,33 @@ class Loss(torch.nn.Module):
         client: a lossd.Client, or its target. Unset: the environment's
             LOSSD_SERVER, else 127.0.0.1:50051.
         reduction: "mean", "sum", "none", "weighted_mean" or "batchmean".
+        arena: whether predictions, targets and extra inputs go to lossd, and
+            gradients come from it, through an arena that this makes at its
+            first step and whenever a step does not fit; for a lossd on the
+            same machine.
         keywords: the options of the loss, its class_weights and pos_weight,
             normalizer, semantics: as in lossd.Call.
 
     Raises:
-        lossd.LossdError: from forward, when lossd refuses the input or cannot
-            be reached; TypeError and ValueError as lossd.Call.
+        lossd.LossdError: from forward, when lossd refuses the input, cannot
+            be reached, or has no arena that is asked for; TypeError and
+            ValueError as lossd.Call.
     """
 
     def __init__(self, loss: str, client: Client | str | None = None,
-                 reduction: str = "mean", **keywords: Any):
+                 reduction: str = "mean", arena: bool = False, **keywords: Any):
         super().__init__()
         self.loss = full_name(loss)
         self.client = client if isinstance(client, Client) else Client(client)
         self.reduction = reduction
         self.keywords = keywords
+        self._arena = StepArena(self.client) if arena else None
 
     def extra_repr(self) -> str:
         """What is shown between the parentheses of its repr."""
         shown = {"reduction": self.reduction, **self.keywords}
+        if self._arena is not None:
+            shown["arena"] = True
         return ", ".join([f"{self.loss!r}", *(f"{name}={value!r}" for
                                               name, value in shown.items())])
 
@@ -113,10 +131,29 @@ class Loss(torch.nn.Module):
         names = tuple(extra_inputs)
 
         def compute(values, extras, outputs):
-            return self.client.compute(
-                self.loss, values, targets, sample_weights=sample_weights,
-                mask=mask, reduction=self.reduction, outputs=outputs,
-                **dict(zip(names, extras)), **self.keywords)
+            return self._compute(
+                [values, targets, *extras], names,
+                sample_weights=sample_weights, mask=mask, outputs=outputs)
 
         return _Remote.apply(compute, names, predictions,
                              *extra_inputs.values())
+
+    def _compute(self, tensors, names, **keywords):
+        """Of predictions, targets and the extra inputs of these names."""
+        def compute(values, targets, *extras):
+            return self.client.compute(
+                self.loss, values, targets, reduction=self.reduction,
+                **dict(zip(names, extras)), **self.keywords, **keywords)
+
+        if self._arena is None:
+            return compute(*tensors)
+        # The gradients, as many as there may be.
+        results = sum(one.shape == tensors[0].shape
+                      for one in (tensors[0], *tensors[2:])
+                      if keywords["outputs"])
+        try:
+            return compute(*self._arena.place(tensors, results))
+        except NotFound:
+            # The server has restarted.
+            self._arena.forget()
+        return compute(*self._arena.place(tensors, results))

@@ -1,6 +1,7 @@
 """Messages with tensors, written and read around their generated classes, so
 that large data is copied once on its way into a request and once out of a
-reply. All else goes through the generated classes."""
+reply, if it does not lie in an arena. All else goes through the generated
+classes."""
 
 from __future__ import annotations
 
@@ -44,6 +45,9 @@ def _field(number: int, parts: list) -> list:
 
 def _tensor(sent: Sent) -> list:
     head = tensor_pb2.Tensor(dtype=sent.dtype, shape=sent.shape)
+    if isinstance(sent.data, tensor_pb2.ArenaRef):
+        head.arena.CopyFrom(sent.data)
+        return [head.SerializeToString()]
     return [head.SerializeToString(), *_field(_DATA, [sent.data])]
 
 
@@ -114,14 +118,19 @@ def read_tensor(data: memoryview) -> Sent:
             storage = content
         else:
             rest.append(whole)
-    head = tensor_pb2.Tensor.FromString(b"".join(rest))
-    return Sent(head.dtype, tuple(head.shape), storage)
+    return _sent_of(tensor_pb2.Tensor.FromString(b"".join(rest)), storage)
+
+
+def _sent_of(head, data):
+    return Sent(head.dtype, tuple(head.shape),
+                head.arena if head.HasField("arena") else data)
 
 
 def read_response(data: bytes) -> tuple[
         loss_service_pb2.ComputeResponse, list[dict[str, Sent]]]:
-    """A ComputeResponse without gradients and row losses, and those of each
-    result by name. They borrow `data`."""
+    """A ComputeResponse without gradients and row losses, and the tensors of
+    each result by the names that StreamChunk.tensor gives them. They borrow
+    `data`."""
     rest = []
     tensors = []
     for number, content, whole in _fields(memoryview(data)):
@@ -139,4 +148,7 @@ def read_response(data: bytes) -> tuple[
         tensors.append(found)
         rest += _field(_RESULTS, parts)
     response = loss_service_pb2.ComputeResponse.FromString(b"".join(rest))
+    for found, result in zip(tensors, response.results):
+        for name, tensor in result.extra_gradients.items():
+            found[name] = _sent_of(tensor, memoryview(tensor.data))
     return response, tensors

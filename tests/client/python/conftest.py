@@ -12,8 +12,10 @@ import lossd
 from lossd_server import Server
 
 @pytest.fixture(scope="session")
-def server():
-    one = Server()
+def server(tmp_path_factory):
+    """One that offers arenas, too."""
+    path = tmp_path_factory.mktemp("arenas") / "socket"
+    one = Server("--arena_listen", f"unix:{path}")
     yield one
     one.stop()
 
@@ -21,6 +23,13 @@ def server():
 @pytest.fixture
 def client(server):
     with lossd.Client(server.target) as one:
+        yield one
+
+
+@pytest.fixture
+def arena(client):
+    with client.create_arena(1 << 22) as one:
+        assert one.shared
         yield one
 
 

@@ -7,10 +7,13 @@ Exits with 0 if all went as the README says.
 
 import ctypes
 import faulthandler
+import gc
 import multiprocessing
 import os
 import sys
 import threading
+import traceback
+import weakref
 
 import torch.utils.data
 
@@ -99,6 +102,38 @@ def expect_fork_waits_for_grpc():
     assert filled
 
 
+def expect_refusal(function):
+    try:
+        function()
+    except RuntimeError as error:
+        assert "'spawn'" in str(error)
+    else:
+        raise AssertionError("no RuntimeError")
+
+
+def expect_arena_survives_children(client):
+    arena = client.create_arena(4096)
+    inside = arena.copy([3.0])
+    process = os.fork()
+    if process == 0:
+        try:
+            assert inside.tolist() == [3]
+            expect_refusal(lambda: arena.array(1))
+            expect_refusal(lambda: client.mse(inside, [0.0]))
+            expect_refusal(lambda: client.create_arena(4096))
+            finalized = weakref.ref(arena._memory)
+            del arena, inside
+            gc.collect()
+            assert finalized() is None
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    loss, gradient = client.mse(inside, [0.0])
+    assert (loss, gradient.tolist(), arena.taken) == (9, [6], 128)
+
+
 def main():
     # Whoever hangs shows where.
     faulthandler.dump_traceback_later(3 * DEADLINE, exit=True)
@@ -122,6 +157,8 @@ def main():
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
     assert client.mse([2.0], [0.0]).loss == 4
+
+    expect_arena_survives_children(client)
 
     # While they are at work fork() may hang.
     expect_fork_waits_for_grpc()

@@ -27,6 +27,7 @@ def test_the_code_of_the_readme(repository, server, capsys, monkeypatch):
     # What the comments promise.
     for promise in ("0.4375\n", "[ 0.125 -0.25   0.125  0.   ]",
                     "predictions.data 1 nan finite numbers", "[1.0, 0.0, 1.0]",
+                    "12000000\n",
                     "-1.0 failed: loss.huber.delta"):
         assert promise in printed
     assert scope["loss"].item() < 0.3

@@ -1,12 +1,11 @@
 """What is refused, and what is raised."""
 
-import concurrent.futures
 import pickle
-import time
 
 import grpc
 import numpy
 import pytest
+from broken_server import asks_to_wait, broken_server
 
 import lossd
 from lossd import errors
@@ -127,46 +126,6 @@ def test_nobody_answers():
         assert isinstance(caught.value, ConnectionError)
 
 
-class Broken(grpc.GenericRpcHandler):
-    """Answers calls with one code, then forwards them to a real server."""
-
-    def __init__(self, target, failures, code, details=()):
-        self._channel = grpc.insecure_channel(target)
-        self.failures = failures
-        self.calls = []
-        # What each call announced, and the bytes that came.
-        self.announced = []
-        self._code = code
-        self._details = details
-
-    def service(self, call_details):
-        method = call_details.method
-        forward = self._channel.unary_unary(method)
-
-        def answer(request, context):
-            self.calls.append(time.monotonic())
-            self.announced.append((dict(context.invocation_metadata()).get(
-                "lossd-bytes"), len(request)))
-            if method.endswith("Compute") and self.failures:
-                self.failures -= 1
-                context.set_trailing_metadata(self._details)
-                context.abort(self._code, "broken")
-            return forward(request)
-
-        return grpc.unary_unary_rpc_method_handler(answer)
-
-
-def broken_server(*arguments, credentials=None):
-    handler = Broken(*arguments)
-    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2), [handler])
-    if credentials:
-        port = server.add_secure_port("localhost:0", credentials)
-    else:
-        port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    return handler, server, port
-
-
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE,
                                   grpc.StatusCode.CANCELLED])
 def test_tries_again(server, code):
@@ -214,16 +173,8 @@ def test_does_not_try_again(server, code):
 
 
 def test_waits_as_long_as_the_server_asks(server):
-    from lossd.v1 import status_pb2
-    status = status_pb2.Status(code=14, message="broken")
-    detail = status.details.add(type_url="type.googleapis.com/google.rpc."
-                                "RetryInfo")
-    info = status_pb2.RetryInfo()
-    info.retry_delay.FromMilliseconds(1500)
-    detail.value = info.SerializeToString()
     handler, proxy, port = broken_server(
-        server.target, 1, grpc.StatusCode.UNAVAILABLE,
-        (("grpc-status-details-bin", status.SerializeToString()),))
+        server.target, 1, grpc.StatusCode.UNAVAILABLE, asks_to_wait(1.5))
     with lossd.Client(f"127.0.0.1:{port}") as client:
         assert client.mse([1.0], [2.0]).loss == 1
     assert handler.calls[2] - handler.calls[1] >= 1.5

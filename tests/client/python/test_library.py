@@ -8,6 +8,7 @@ import numpy
 import pytest
 from google.protobuf.internal.decoder import _DecodeVarint32
 
+from arena_peer import lies_in
 from lossd import calls
 from lossd.v1 import loss_service_pb2, tensor_pb2
 
@@ -66,13 +67,18 @@ def library_cases(tmp_path_factory):
             for item, result in zip(messages[::2], messages[1::2])]
 
 
-def test_every_case_has_the_bits_of_the_library(client, library_cases):
+def check_all(client, library_cases, place, check):
+    """`place` gives the array that is sent, `check` looks at the result."""
     losses = set()
     for item, expected in library_cases:
         loss, given = keywords(item)
         losses.add(loss)
-        result = client.compute(loss, array(item.predictions), targets_of(item),
-                                outputs=("gradient", "row_losses"), **given)
+        predictions, targets = place(array(item.predictions)), targets_of(item)
+        given = {name: place(value) if isinstance(value, numpy.ndarray)
+                 else value for name, value in given.items()}
+        result = client.compute(
+            loss, predictions, None if targets is None else place(targets),
+            outputs=("gradient", "row_losses"), **given)
         where = f"{loss} {given}"
         for name in FIGURES:
             assert same_bits(getattr(result, name),
@@ -83,7 +89,24 @@ def test_every_case_has_the_bits_of_the_library(client, library_cases):
             assert same_bits(result.extra_gradients[name],
                              array(gradient)), f"{where}: {name}"
         assert same_bits(result.row_losses, array(expected.row_losses)), where
+        check(result)
     assert losses == {info.name for info in client.list_losses()}
+
+
+def test_every_case_has_the_bits_of_the_library(client, library_cases):
+    check_all(client, library_cases, lambda value: value, lambda result: None)
+
+
+def test_every_case_has_the_same_bits_in_an_arena(client, library_cases, arena):
+    def check(result):
+        places = [result.gradient, *result.extra_gradients.values()]
+        if "scope" not in result.options:
+            places.append(result.row_losses)
+        for one in places:
+            assert lies_in(arena, one) or not one.size
+
+    check_all(client, library_cases, arena.copy, check)
+    assert arena.taken == 0
 
 
 def test_a_batch_has_the_bits_of_single_calls(client, library_cases):
