@@ -113,7 +113,9 @@ absl::StatusOr<ChunkedRequest> ChunkedRequest::Make(
   v1::ComputeStreamRequest message;
   v1::StreamHeader& header = *message.mutable_header();
   wire::SentPayloads payloads;
-  WriteItem(rest, memory, &payloads, header.mutable_item());
+  absl::Status status =
+      WriteItem(rest, "", nullptr, memory, &payloads, header.mutable_item());
+  if (!status.ok()) return status;
   *header.mutable_item()->mutable_outputs() = OutputsOf(call, {});
   header.set_numerics_version(numerics_version);
   request.header_ = wire::WriteMessage(message, payloads);

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/arena/arena_call.h"
+#include "client/arena/arena_memory.h"
 #include "client/chunked_reply.h"
 #include "client/chunked_request.h"
 #include "client/connection.h"
@@ -22,12 +24,14 @@
 namespace lossd {
 namespace {
 
+using client_internal::CallArenas;
 using client_internal::CheckDestinations;
 using client_internal::CheckRowLossesBefore;
 using client_internal::ChunkedReply;
 using client_internal::ChunkedRequest;
 using client_internal::InvalidField;
 using client_internal::LentMemory;
+using client_internal::NameDestinations;
 using client_internal::NoSuchGradient;
 using client_internal::OutputsOf;
 using client_internal::ReadResult;
@@ -99,6 +103,8 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
     return InvalidField(absl::StrCat("defaults.", field), "a destination",
                         "none: every call has its own");
   }
+  // Before what waits for gRPC to let go of memory, which may be an arena's.
+  CallArenas arenas(connection_->arenas().table());
   std::vector<absl::StatusOr<ClientResult>> results(calls.size());
   std::vector<size_t> sent;
   int64_t reply_bytes = 0;
@@ -109,24 +115,33 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
   LentMemory memory;
   wire::SentPayloads payloads;
   message.set_numerics_version(numerics_version());
-  WriteItem(defaults, &memory, &payloads, message.mutable_defaults());
+  absl::Status status = WriteItem(defaults, "defaults.", &arenas, &memory,
+                                  &payloads, message.mutable_defaults());
+  if (!status.ok()) return status;
   for (size_t i = 0; i < calls.size(); ++i) {
-    absl::Status status = CheckDestinations(calls[i], defaults);
+    v1::LossItem* item = message.add_items();
+    v1::Outputs* outputs = item->mutable_outputs();
+    status = CheckDestinations(calls[i], defaults);
+    if (status.ok()) {
+      status = WriteItem(calls[i], "", &arenas, &memory, &payloads, item);
+    }
+    if (status.ok()) {
+      *outputs = OutputsOf(calls[i], defaults);
+      status = NameDestinations(calls[i], &arenas, outputs);
+    }
     if (!status.ok()) {
       results[i] = std::move(status);
+      message.mutable_items()->RemoveLast();
       continue;
     }
     sent.push_back(i);
-    v1::LossItem* item = message.add_items();
-    WriteItem(calls[i], &memory, &payloads, item);
-    *item->mutable_outputs() = OutputsOf(calls[i], defaults);
-    reply_bytes += ResultBytes(calls[i], defaults);
+    reply_bytes += ResultBytes(calls[i], defaults, *outputs);
   }
   if (sent.empty()) return results;
 
   grpc::ByteBuffer reply;
-  absl::Status status = connection_->Compute(
-      wire::WriteMessage(message, payloads), reply_bytes, options, &reply);
+  status = connection_->Compute(wire::WriteMessage(message, payloads),
+                                reply_bytes, options, &reply);
   if (!status.ok()) return status;
   auto& response =
       *google::protobuf::Arena::CreateMessage<v1::ComputeResponse>(&arena);
@@ -142,8 +157,9 @@ absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> Client::ComputeBatch(
                      sent.size(), " items"));
   }
   for (size_t i = 0; i < sent.size(); ++i) {
-    results[sent[i]] = ReadResult(response.results(static_cast<int>(i)),
-                                  received, calls[sent[i]]);
+    const int at = static_cast<int>(i);
+    results[sent[i]] = ReadResult(response.results(at), received,
+                                  calls[sent[i]], message.items(at).outputs());
   }
   return results;
 }
@@ -178,6 +194,13 @@ absl::StatusOr<ClientResult> Client::ComputeChunked(
   if (!accepted.ok()) return accepted;
   if (!status.ok()) return status;
   return reply.Finish();
+}
+
+absl::StatusOr<ClientArena> Client::CreateArena(
+    size_t bytes, const ArenaOptions& options) const {
+  auto memory = connection_->arenas().Create(bytes, options);
+  if (!memory.ok()) return memory.status();
+  return ClientArena(*std::move(memory));
 }
 
 absl::StatusOr<std::vector<v1::LossInfo>> Client::ListLosses(

@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/arena.h"
 #include "client/array.h"
 #include "lossd/v1/loss_info.pb.h"
 #include "lossd/v1/loss_service.pb.h"
@@ -54,6 +55,12 @@ struct CallOptions {
 // One loss to compute. What is left unset has the default that the field of
 // the same name of v1::LossItem has, or, in a batch, the value of the batch's
 // defaults. The arrays are borrowed until the call returns.
+//
+// Destinations are untouched when Compute fails. Only those in a ClientArena
+// hold unspecified bytes then: the server may have begun to write. There,
+// destinations that overlap each other or an array of any call of the batch are
+// refused with INVALID_ARGUMENT, but `gradient` may be the very memory of its
+// predictions.
 struct LossCall {
   // Which loss, and its options: loss.mutable_huber()->set_delta(1).
   v1::Loss loss;
@@ -91,15 +98,14 @@ struct LossCall {
   // Whether ClientResult::diagnostics is wanted.
   bool diagnostics = false;
   // Where the gradient with respect to the predictions goes: one element for
-  // each of theirs. Empty: not wanted. Untouched when Compute fails.
+  // each of theirs. Empty: not wanted.
   MutableArrayView gradient;
   // Where gradients with respect to extra inputs go, by their names: one
   // element for each prediction, all of one dtype, which is that of `gradient`
   // if that is wanted too. Only inputs that are given and that v1::LossInfo
-  // calls differentiable have one. Untouched when Compute fails.
+  // calls differentiable have one.
   std::map<std::string, MutableArrayView> extra_gradients;
   // Where the loss of each row goes: one element a row. Empty: not wanted.
-  // Untouched when Compute fails.
   std::span<double> row_losses;
 };
 
@@ -170,7 +176,9 @@ class Client {
   // the call: ViolationsOf() tells what is at fault. Fails with
   // INVALID_ARGUMENT, naming the field, when gradient, extra_gradients or
   // row_losses do not have the size of the result, or when there is no such
-  // gradient.
+  // gradient, or when an array begins in an arena and ends behind it. With
+  // FAILED_PRECONDITION, naming the field, for memory of an arena that was
+  // freed; with NOT_FOUND if the server has it no more, as after a restart.
   absl::StatusOr<ClientResult> Compute(const LossCall& call,
                                        const CallOptions& options = {}) const;
 
@@ -195,7 +203,8 @@ class Client {
   // of the call. Gradients come in messages of up to 1 MiB, or of a row if that
   // is larger: ClientOptions::max_message_bytes must allow it. The deadline is
   // that of the whole call:
-  // ClientOptions::deadline may be too short for many GiB.
+  // ClientOptions::deadline may be too short for many GiB. Arrays in a
+  // ClientArena are sent like all others, freed or not.
   absl::StatusOr<ClientResult> ComputeChunked(
       const LossCall& call, const CallOptions& options = {}) const;
 
@@ -207,6 +216,18 @@ class Client {
   absl::StatusOr<std::vector<absl::StatusOr<ClientResult>>> ComputeBatch(
       std::span<const LossCall> calls, const LossCall& defaults = {},
       const CallOptions& options = {}) const;
+
+  // Memory of `bytes` bytes, 1 to 2^50, that is shared with the server: tensors
+  // in it are not sent. Takes about 0.3 s a GiB. ClientOptions::deadline holds
+  // for each answer of the arena socket, to which the first arena connects.
+  //
+  // Fails with UNIMPLEMENTED if the server offers no arenas, or none to callers
+  // from another machine; with UNAVAILABLE if nobody accepts at the arena
+  // socket and PERMISSION_DENIED if this process must not connect to it, unless
+  // options.fall_back; with RESOURCE_EXHAUSTED if there is no such memory;
+  // with INVALID_ARGUMENT for `bytes` or an address that cannot be.
+  absl::StatusOr<ClientArena> CreateArena(
+      size_t bytes, const ArenaOptions& options = {}) const;
 
   // Name, guidance, inputs and options of every loss of the server.
   absl::StatusOr<std::vector<v1::LossInfo>> ListLosses(

@@ -49,12 +49,14 @@ Client::Connection::Connection(std::string target, const ClientOptions& options)
           // The server's limit is learnt over this very channel; until then the
           // ceiling stands in for it.
           ChannelArgumentsOf(message_limit_))),
-      stub_(v1::LossService::NewStub(channel_)) {}
+      stub_(v1::LossService::NewStub(channel_)),
+      arenas_(target_, deadline_) {}
 
 void Client::Connection::Adopt(const v1::GetServerInfoResponse& info) {
   message_limit_ = std::min(message_limit_, info.limits().max_message_bytes());
   memory_budget_ = info.limits().memory_budget_bytes();
   numerics_version_ = info.numerics_version();
+  arenas_.Adopt(info.arena_address());
 }
 
 absl::Status Client::Connection::CheckMessage(size_t bytes) const {

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/arena/arena_source.h"
 #include "client/chunked_request.h"
 #include "client/client.h"
 #include "client/compute_rpc.h"
@@ -27,6 +28,7 @@ class Client::Connection {
   const std::string& numerics_version() const { return numerics_version_; }
   v1::LossService::Stub& stub() const { return *stub_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  client_internal::ArenaSource& arenas() const { return arenas_; }
 
   // From here on what the server said holds.
   void Adopt(const v1::GetServerInfoResponse& info);
@@ -62,6 +64,7 @@ class Client::Connection {
   std::string numerics_version_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::LossService::Stub> stub_;
+  mutable client_internal::ArenaSource arenas_;
 };
 
 }  // namespace lossd

@@ -77,19 +77,43 @@ v1::Dtype GradientDtype(const LossCall& call) {
 // What WriteItem puts arrays into.
 class TensorWriter {
  public:
-  TensorWriter(LentMemory* memory, wire::SentPayloads* payloads)
-      : memory_(*memory), payloads_(*payloads) {}
+  TensorWriter(const char* path, CallArenas* arenas, LentMemory* memory,
+               wire::SentPayloads* payloads)
+      : path_(path), arenas_(arenas), memory_(*memory), payloads_(*payloads) {}
 
-  void Write(const ArrayView& array, v1::Tensor* tensor) {
+  // `field` and, of maps, `key` are what errors name.
+  void Write(const ArrayView& array, const char* field, const std::string& key,
+             v1::Tensor* tensor) {
     tensor->set_dtype(array.dtype);
     tensor->mutable_shape()->Add(array.shape.begin(), array.shape.end());
     // Where there is no memory, the server's text about missing data is the
     // better answer.
     if (array.data == nullptr || array.bytes == 0) return;
+    if (arenas_ != nullptr && !arenas_->empty() &&
+        WriteArena(array, field, key, tensor)) {
+      return;
+    }
     tensor->set_data(payloads_.Add(SliceOf(array)));
   }
 
+  // The first failure.
+  const absl::Status& status() const { return status_; }
+
  private:
+  // Whether it stands for the array's bytes.
+  bool WriteArena(const ArrayView& array, const char* field,
+                  const std::string& key, v1::Tensor* tensor) {
+    auto place =
+        arenas_->Find(absl::StrCat(path_, field, key), array.data, array.bytes);
+    if (!place.ok()) {
+      status_.Update(place.status());
+      return true;
+    }
+    if (!*place) return false;
+    *tensor->mutable_arena() = **std::move(place);
+    return true;
+  }
+
   grpc::Slice SliceOf(const ArrayView& array) {
     return array.bytes > wire::kCopiedPayload
                ? memory_.Lend(array.data, array.bytes)
@@ -97,8 +121,11 @@ class TensorWriter {
                              grpc::Slice::STATIC_SLICE);
   }
 
+  const char* const path_;
+  CallArenas* const arenas_;
   LentMemory& memory_;
   wire::SentPayloads& payloads_;
+  absl::Status status_;
 };
 
 // A tensor of a reply.
@@ -126,6 +153,21 @@ absl::Status CheckReply(const std::string& field, const Received& tensor,
                    ", expected were ", bytes, " of ", v1::Dtype_Name(dtype)));
 }
 
+// Of a tensor that the server was to write to `wanted`.
+absl::Status CheckPlace(const std::string& field, const v1::Tensor& tensor,
+                        v1::Dtype dtype, const v1::ArenaRef& wanted) {
+  const v1::ArenaRef& place = tensor.arena();
+  if (tensor.dtype() == dtype && place.id() == wanted.id() &&
+      place.offset() == wanted.offset() && place.length() == wanted.length()) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError(absl::StrCat(
+      "the server's ", field, " has ", place.length(), " bytes of ",
+      v1::Dtype_Name(tensor.dtype()), " from byte ", place.offset(),
+      " of an arena, expected were ", wanted.length(), " of ",
+      v1::Dtype_Name(dtype), " from byte ", wanted.offset()));
+}
+
 // What a row is depends on loss, options and semantics: only the reply tells
 // how many there are.
 absl::Status CheckRowLosses(const Received& tensor, size_t bytes) {
@@ -141,24 +183,37 @@ absl::Status CheckRowLosses(const Received& tensor, size_t bytes) {
 // What a result's tensors are checked for, and copied to when all fit.
 class Destinations {
  public:
+  // `wanted` says what is in an arena already.
   Destinations(const v1::LossResult& result,
-               const wire::ReceivedPayloads& payloads)
-      : result_(result), payloads_(payloads) {}
+               const wire::ReceivedPayloads& payloads,
+               const v1::Outputs& wanted)
+      : result_(result), payloads_(payloads), wanted_(wanted) {}
 
   absl::Status Check(const LossCall& call) {
     absl::Status status;
-    if (call.gradient.bytes > 0) {
+    if (wanted_.has_gradient_to()) {
+      status = CheckPlace("gradient", result_.gradient(), call.gradient.dtype,
+                          wanted_.gradient_to());
+    } else if (call.gradient.bytes > 0) {
       status = Add("gradient", result_.gradient(), call.gradient);
-      if (!status.ok()) return status;
     }
+    if (!status.ok()) return status;
     for (const auto& [name, destination] : call.extra_gradients) {
       const auto gradient = result_.extra_gradients().find(name);
       const std::string field = absl::StrCat("extra_gradients.", name);
       if (gradient == result_.extra_gradients().end()) {
         return NoSuchGradient(field);
       }
-      status = Add(field, gradient->second, destination);
+      const auto place = wanted_.extra_gradients_to().find(name);
+      status = place == wanted_.extra_gradients_to().end()
+                   ? Add(field, gradient->second, destination)
+                   : CheckPlace(field, gradient->second, destination.dtype,
+                                place->second);
       if (!status.ok()) return status;
+    }
+    if (wanted_.has_row_losses_to()) {
+      return CheckPlace("row_losses", result_.row_losses(), v1::DTYPE_FLOAT64,
+                        wanted_.row_losses_to());
     }
     if (call.row_losses.empty()) return absl::OkStatus();
     const Received received = ReceivedOf(result_.row_losses(), payloads_);
@@ -185,6 +240,7 @@ class Destinations {
 
   const v1::LossResult& result_;
   const wire::ReceivedPayloads& payloads_;
+  const v1::Outputs& wanted_;
   std::vector<std::pair<wire::Payload, void*>> copies_;
 };
 
@@ -221,29 +277,32 @@ absl::Status CheckDestinations(const LossCall& call, const LossCall& defaults) {
   return absl::OkStatus();
 }
 
-void WriteItem(const LossCall& call, LentMemory* memory,
-               wire::SentPayloads* payloads, v1::LossItem* item) {
-  TensorWriter writer(memory, payloads);
+absl::Status WriteItem(const LossCall& call, const char* path,
+                       CallArenas* arenas, LentMemory* memory,
+                       wire::SentPayloads* payloads, v1::LossItem* item) {
+  TensorWriter writer(path, arenas, memory, payloads);
+  const auto write = [&](const std::optional<ArrayView>& array,
+                         const char* field, auto mutable_tensor) {
+    if (array) writer.Write(*array, field, "", (item->*mutable_tensor)());
+  };
   if (call.loss.kind_case() != v1::Loss::KIND_NOT_SET) {
     *item->mutable_loss() = call.loss;
   }
-  if (call.predictions) {
-    writer.Write(*call.predictions, item->mutable_predictions());
-  }
-  if (call.targets) writer.Write(*call.targets, item->mutable_targets());
-  if (call.sample_weights) {
-    writer.Write(*call.sample_weights, item->mutable_sample_weights());
-  }
-  if (call.mask) writer.Write(*call.mask, item->mutable_mask());
-  if (call.upstream_gradient) {
-    writer.Write(*call.upstream_gradient, item->mutable_upstream_gradient());
-  }
+  write(call.predictions, "predictions", &v1::LossItem::mutable_predictions);
+  write(call.targets, "targets", &v1::LossItem::mutable_targets);
+  write(call.sample_weights, "sample_weights",
+        &v1::LossItem::mutable_sample_weights);
+  write(call.mask, "mask", &v1::LossItem::mutable_mask);
+  write(call.upstream_gradient, "upstream_gradient",
+        &v1::LossItem::mutable_upstream_gradient);
   for (const auto& [name, array] : call.extra_inputs) {
-    writer.Write(array, &(*item->mutable_extra_inputs())[name]);
+    writer.Write(array, "extra_inputs.", name,
+                 &(*item->mutable_extra_inputs())[name]);
   }
   item->set_reduction(call.reduction);
   if (call.normalizer) item->set_normalizer(*call.normalizer);
   item->set_semantics(call.semantics);
+  return writer.status();
 }
 
 v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults) {
@@ -257,22 +316,28 @@ v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults) {
   return outputs;
 }
 
-int64_t ResultBytes(const LossCall& call, const LossCall& defaults) {
-  size_t bytes = wire::kAnnouncedResultBytes + call.row_losses.size_bytes();
+int64_t ResultBytes(const LossCall& call, const LossCall& defaults,
+                    const v1::Outputs& outputs) {
+  size_t bytes = wire::kAnnouncedResultBytes;
+  if (!outputs.has_row_losses_to()) bytes += call.row_losses.size_bytes();
   const auto& predictions =
       call.predictions ? call.predictions : defaults.predictions;
   if (!predictions) return static_cast<int64_t>(bytes);
   // Whoever wants one gradient is sent them all, and they have one size.
   const size_t gradient = AnyGradient(call).bytes;
-  bytes += gradient;
+  if (!outputs.has_gradient_to()) bytes += gradient;
   const std::optional<int64_t> elements = Product(predictions->shape);
-  const auto add_gradient_of = [&](const ArrayView& input) {
+  const auto add_gradient_of = [&](const std::string& name,
+                                   const ArrayView& input) {
+    if (outputs.extra_gradients_to().contains(name)) return;
     // Only the server knows which are differentiable.
     if (Product(input.shape) == elements) bytes += gradient;
   };
-  for (const auto& [name, input] : call.extra_inputs) add_gradient_of(input);
+  for (const auto& [name, input] : call.extra_inputs) {
+    add_gradient_of(name, input);
+  }
   for (const auto& [name, input] : defaults.extra_inputs) {
-    if (!call.extra_inputs.contains(name)) add_gradient_of(input);
+    if (!call.extra_inputs.contains(name)) add_gradient_of(name, input);
   }
   // Sent without being asked for; there are no more rows than predictions.
   const v1::Reduction reduction =
@@ -286,10 +351,11 @@ int64_t ResultBytes(const LossCall& call, const LossCall& defaults) {
 
 absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
                                         const wire::ReceivedPayloads& payloads,
-                                        const LossCall& call) {
+                                        const LossCall& call,
+                                        const v1::Outputs& outputs) {
   absl::Status status = FromItem(result.status());
   if (!status.ok()) return status;
-  Destinations destinations(result, payloads);
+  Destinations destinations(result, payloads, outputs);
   status = destinations.Check(call);
   if (!status.ok()) return status;
   destinations.Fill();

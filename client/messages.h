@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/arena/arena_call.h"
 #include "client/client.h"
 #include "client/lent_memory.h"
 #include "lossd/v1/loss_service.pb.h"
@@ -31,26 +32,32 @@ absl::Status CheckRowLosses(size_t bytes, int64_t rows);
 // gradient.
 absl::Status NoSuchGradient(const std::string& field);
 
-// `call` as an item, without `outputs`. The arrays go to `payloads`; small ones
-// must stay as they are until the message is written, the others are lent by
-// `memory`.
-void WriteItem(const LossCall& call, LentMemory* memory,
-               wire::SentPayloads* payloads, v1::LossItem* item);
+// `call` as an item, without `outputs`. Arrays in arenas are named, the others
+// go to `payloads`; small ones must stay as they are until the message is
+// written, the others are lent by `memory`. Fails as CallArenas::Find; `path`
+// comes before the fields that it names. `arenas` may be null: none is named.
+absl::Status WriteItem(const LossCall& call, const char* path,
+                       CallArenas* arenas, LentMemory* memory,
+                       wire::SentPayloads* payloads, v1::LossItem* item);
 
-// What `call` wants besides the loss.
+// What `call` wants besides the loss, wherever it goes.
 v1::Outputs OutputsOf(const LossCall& call, const LossCall& defaults);
 
 // Bytes of the result in the reply, at most. Allows for its texts generously.
-int64_t ResultBytes(const LossCall& call, const LossCall& defaults);
+// `outputs` are those of `call`, which say what does not go into the reply.
+int64_t ResultBytes(const LossCall& call, const LossCall& defaults,
+                    const v1::Outputs& outputs);
 
-// The result as `call` wants it; writes to the destinations of `call`. Fails
+// The result as `call` wants it; writes to the destinations of `call` that
+// `outputs` does not name an arena for: there the server has written. Fails
 // with the status of `result`, with INVALID_ARGUMENT, naming the field, for row
 // losses of another number of rows and extra gradients that there are none of,
-// and with INTERNAL if tensors are not what the destinations were checked for;
-// then nothing is written.
+// and with INTERNAL if tensors are not what the destinations were checked for
+// or not where they were wanted; then nothing is written.
 absl::StatusOr<ClientResult> ReadResult(const v1::LossResult& result,
                                         const wire::ReceivedPayloads& payloads,
-                                        const LossCall& call);
+                                        const LossCall& call,
+                                        const v1::Outputs& outputs);
 
 // A result that is OK, without its tensors.
 ClientResult ResultOf(const v1::LossResult& result);

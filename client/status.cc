@@ -87,10 +87,10 @@ absl::Status FromItem(const v1::ItemStatus& status) {
   return result;
 }
 
-absl::Status InvalidField(const std::string& field, const std::string& got,
-                          const std::string& allowed) {
+absl::Status RefusedField(absl::StatusCode code, const std::string& field,
+                          const std::string& got, const std::string& allowed) {
   v1::ItemStatus status;
-  status.set_code(static_cast<int>(absl::StatusCode::kInvalidArgument));
+  status.set_code(static_cast<int>(code));
   status.set_message(
       absl::StrCat(field, ": got ", got, ", allowed: ", allowed));
   v1::FieldViolation* violation = status.add_violations();
@@ -98,6 +98,11 @@ absl::Status InvalidField(const std::string& field, const std::string& got,
   violation->set_got(got);
   violation->set_allowed(allowed);
   return FromItem(status);
+}
+
+absl::Status InvalidField(const std::string& field, const std::string& got,
+                          const std::string& allowed) {
+  return RefusedField(absl::StatusCode::kInvalidArgument, field, got, allowed);
 }
 
 }  // namespace client_internal

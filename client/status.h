@@ -19,8 +19,12 @@ absl::Status FromGrpc(const grpc::Status& status, const std::string& target);
 // The status of one item; ViolationsOf() finds its violations.
 absl::Status FromItem(const v1::ItemStatus& status);
 
-// INVALID_ARGUMENT found before anything was sent, with one violation.
-// `field`, `got` and `allowed` as in v1::FieldViolation.
+// What was found before anything was sent, with one violation. `field`, `got`
+// and `allowed` as in v1::FieldViolation.
+absl::Status RefusedField(absl::StatusCode code, const std::string& field,
+                          const std::string& got, const std::string& allowed);
+
+// The same with INVALID_ARGUMENT.
 absl::Status InvalidField(const std::string& field, const std::string& got,
                           const std::string& allowed);
 

@@ -28,8 +28,10 @@ ALLOWED = {
     "lib/": [STANDARD, r'"absl/(status|strings)/.*"', r'"hwy/.*"', r'"lib/.*"',
              r"<xmmintrin\.h>"],
     "lib/core/parallel_for.cc": [STANDARD, r'"lib/core/.*"', r"<omp\.h>"],
-    "client/": [STANDARD, MESSAGES, GRPC, r'"absl/.*"',
-                r'"proto/(arena|wire)/.*"', r'"client/[^/]*"'],
+    "client/": [STANDARD, MESSAGES, GRPC, r'"absl/.*"', r'"proto/wire/.*"',
+                r'"client/(arena/)?[^/]*"'],
+    "client/arena/": [STANDARD, POSIX, MESSAGES, r'"absl/.*"',
+                      r'"proto/arena/.*"', r'"client/(arena/)?[^/]*"'],
     "client/cli/": [STANDARD, POSIX, MESSAGES, JSON, r'"absl/.*"',
                     r'["<]CLI/.*[">]', r'"client/([^/]*|cli/.*)"'],
     # `lossctl bench --check` compares with the library itself.

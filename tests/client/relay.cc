@@ -32,7 +32,7 @@ size_t Read(int end, std::array<char, 1 << 16>* bytes) {
 }  // namespace
 
 Relay::Relay(const std::string& server)
-    : server_(server), target_("unix:" + dir_.path() + "/relay") {
+    : server_(server), target_("unix:" + (dir_ / "relay")) {
   listener_ = NewSocket();
   const sockaddr_un address = AddressOf(target_);
   EXPECT_EQ(bind(listener_, reinterpret_cast<const sockaddr*>(&address),

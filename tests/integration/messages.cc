@@ -225,7 +225,7 @@ v1::Loss LossInForce(const Problem& problem) {
 }
 
 absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
-                            const Form& form, ClientCall compute) {
+                            const Form& form, const ClientCall& compute) {
   const TestCall test(problem, form);
   LossCall call;
   call.loss = LossOf(test.spec.params, test);
@@ -261,7 +261,7 @@ absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
   std::vector<double> row_losses(test.outputs.row_losses.size() /
                                  sizeof(double));
   call.row_losses = row_losses;
-  const absl::StatusOr<ClientResult> result = (client.*compute)(call, {});
+  const absl::StatusOr<ClientResult> result = compute(client, call, {});
   if (!result.ok()) return result.status();
   Answer answer{Figures(*result),
                 Numbers(gradient_dtype, test.outputs.gradient), row_losses};

@@ -8,6 +8,7 @@
 #include <google/protobuf/message.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,11 +39,11 @@ absl::StatusOr<Answer> AnswerOf(const v1::LossResult& result);
 v1::Loss LossInForce(const Problem& problem);
 
 // What Solve does, through the client.
-using ClientCall = absl::StatusOr<ClientResult> (Client::*)(
-    const LossCall&, const CallOptions&) const;
+using ClientCall = std::function<absl::StatusOr<ClientResult>(
+    const Client&, const LossCall&, const CallOptions&)>;
 absl::StatusOr<Answer> Send(const Client& client, const Problem& problem,
                             const Form& form = {},
-                            ClientCall compute = &Client::Compute);
+                            const ClientCall& compute = &Client::Compute);
 
 // Whether all numbers of both answers have the same bits, and both have the
 // same tensors.
