@@ -3,6 +3,7 @@
 #
 #   tests/bench/compare.sh kernels [--threads N] [--rounds N] [--only REGEX]
 #   tests/bench/compare.sh wire [--rounds N] [--only REGEX]
+#   tests/bench/compare.sh arena [--rounds N] [--only REGEX]
 #   tests/bench/compare.sh plot      how cost grows: results/*.svg
 #   tests/bench/compare.sh plot_wire what the last `wire` measured, likewise
 #   tests/bench/compare.sh accuracy  errors in ulps: results/accuracy.md
@@ -20,6 +21,14 @@ build() {
   } >&2
 }
 
+# The Python client, as its README says.
+install_client() {
+  {
+    /usr/bin/python3 -m venv --system-site-packages build/venv
+    build/venv/bin/pip install ./client/python
+  } >&2
+}
+
 command=${1-}
 case $command in
   kernels)
@@ -33,6 +42,13 @@ case $command in
     build
     mkdir -p build/bench
     /usr/bin/python3 $here/compare_wire.py $build/bin build/bench/wire.json "$@"
+    ;;
+  arena)
+    shift
+    build
+    install_client
+    build/venv/bin/python $here/compare_arena.py $build/bin \
+      $here/results/arena.md "$@"
     ;;
   plot_wire)
     /usr/bin/python3 $here/plot_wire.py build/bench/wire.json $here/results
@@ -53,7 +69,7 @@ case $command in
     mv build/accuracy.md $here/results/accuracy.md
     ;;
   *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

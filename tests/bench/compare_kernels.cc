@@ -18,9 +18,6 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <memory>
-#include <new>
-#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -29,6 +26,7 @@
 #include <vector>
 
 #include "lib/compute.h"
+#include "tests/bench/buffer.h"
 #include "tests/bench/peers.h"
 
 namespace lossd::bench {
@@ -41,27 +39,6 @@ constexpr size_t kTriadElements = size_t{1} << 24;
   std::cerr << "compare_kernels: " << why << "\n";
   std::exit(1);
 }
-
-// Memory at a cache line's start, written once so that no page is missing.
-class Buffer {
- public:
-  explicit Buffer(size_t size)
-      : size_(size), bytes_(new (kLine) std::byte[size]()) {}
-
-  std::span<std::byte> span() const { return {bytes_.get(), size_}; }
-  template <class T>
-  T* as() const {
-    return reinterpret_cast<T*>(bytes_.get());
-  }
-
- private:
-  static constexpr std::align_val_t kLine{64};
-  struct Delete {
-    void operator()(std::byte* bytes) const { operator delete[](bytes, kLine); }
-  };
-  size_t size_;
-  std::unique_ptr<std::byte[], Delete> bytes_;
-};
 
 // The whole file.
 Buffer Read(const std::string& path) {

@@ -14,11 +14,10 @@ import os
 import re
 import sys
 import tempfile
-import time
 
 from report import Report
-from turns import Program, take_turns, warn_of_load
-from workloads import CASES, PAIRS, TORCH_LOSSES, Sampler
+from turns import Program, take_turns, time_runs, warn_of_load
+from workloads import CASES, MEAN_TARGETS, PAIRS, TORCH_LOSSES, Sampler
 
 try:
     import torch
@@ -43,7 +42,7 @@ class Kernels(Program):
 
 
 def torch_turn(case, predictions, targets):
-    """As compare_kernels' turns: one run that nobody times, then some."""
+    """As compare_kernels' turns."""
     loss_of = TORCH_LOSSES[case.workload]
 
     def run():
@@ -53,12 +52,7 @@ def torch_turn(case, predictions, targets):
         loss.backward()
         return loss.item()
 
-    loss, times = run(), []
-    for _ in range(RUNS_OF_TURN):
-        start = time.perf_counter()
-        loss = run()
-        times.append((time.perf_counter() - start) * 1e3)
-    return loss, times
+    return time_runs(run, RUNS_OF_TURN)
 
 
 class Comparison:
@@ -66,7 +60,7 @@ class Comparison:
         self.program = program
         self.rounds = rounds
         self.sampler = Sampler(folder)
-        self.report = Report()
+        self.report = Report(MEAN_TARGETS)
         if torch:
             torch.set_num_threads(threads)
 

@@ -10,11 +10,8 @@ Exits with 0 whatever the figures are.
 """
 
 import argparse
-import contextlib
-import datetime
 import importlib.util
 import json
-import os
 import pathlib
 import re
 import statistics
@@ -23,7 +20,8 @@ import tempfile
 
 import wire_cases
 from report import Report
-from turns import Program, take_turns, warn_of_load
+from turns import (
+    JsonProgram, machine, reporting_refusals, take_turns, warn_of_load)
 from wire_cases import MIB
 from wire_servers import Server, flags_of, lossd
 
@@ -35,18 +33,8 @@ MOST_SHARES = 4
 FLOOD_CALLS = 2
 
 
-class Refused(Exception):
-    pass
-
-
-class Calls(Program):
+class Calls(JsonProgram):
     """compare_wire."""
-
-    def tell(self, *words):
-        answer = json.loads(self.ask(*words))
-        if "refused" in answer:
-            raise Refused(answer["refused"])
-        return answer
 
     def turn(self, kind, name, case, calls):
         """As take_turns wants it: one caller tells how long each call took,
@@ -55,15 +43,6 @@ class Calls(Program):
         if case.callers == 1:
             return None, answer["ms"]
         return None, [answer["wall_ms"] / len(answer["ms"])]
-
-
-@contextlib.contextmanager
-def reporting_refusals(name):
-    """What is refused is named and left out."""
-    try:
-        yield
-    except Refused as refused:
-        print(f"{name}: {refused}", file=sys.stderr)
 
 
 class Comparison:
@@ -218,14 +197,12 @@ def main():
                         help="cases whose name matches, e.g. '^message/1MiB'")
     arguments = parser.parse_args()
     load = warn_of_load()
-    machine = (f"{len(os.sched_getaffinity(0))} CPUs, load "
-               f"{load:.1f}, {datetime.date.today()}")
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(arguments.programs, folder, arguments.only,
                                 arguments.rounds)
         comparison.run()
     arguments.out.write_text(json.dumps(
-        {"machine": machine, "lines": comparison.report.lines}), "utf-8")
+        {"machine": machine(load), "lines": comparison.report.lines}), "utf-8")
     comparison.report.print_table()
 
 

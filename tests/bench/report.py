@@ -3,12 +3,11 @@
 import json
 import statistics
 
-# Of all cases of a peer.
-MEAN_TARGETS = {"torch": 10, "fused_omp": 1.5}
-
 
 class Report:
-    def __init__(self):
+    def __init__(self, mean_targets=None):
+        """`mean_targets` are, by peer, those of its ratios' geometric mean."""
+        self.mean_targets = mean_targets or {}
         self.lines = []
 
     def add(self, case, ours, peer, peers, target, peer_case=None, unit="ms",
@@ -33,7 +32,7 @@ class Report:
                                 "target", ""))
         for line in self.lines:
             print(row.format(*cells(line)).rstrip())
-        for peer, target in MEAN_TARGETS.items():
+        for peer, target in self.mean_targets.items():
             ratios = [line["ratio"] for line in self.lines
                       if line["peer"] == peer]
             if ratios:

@@ -1,5 +1,8 @@
 """Programs that time what they are told to, and turns that alternate."""
 
+import contextlib
+import datetime
+import json
 import os
 import statistics
 import subprocess
@@ -30,6 +33,40 @@ class Program:
         self.process.wait()
 
 
+class Refused(Exception):
+    pass
+
+
+class JsonProgram(Program):
+    """One that answers with JSON, {"refused": WHY} for what failed."""
+
+    def tell(self, *words):
+        answer = json.loads(self.ask(*words))
+        if "refused" in answer:
+            raise Refused(answer["refused"])
+        return answer
+
+
+@contextlib.contextmanager
+def reporting_refusals(name):
+    """What is refused is named and left out."""
+    try:
+        yield
+    except Refused as refused:
+        print(f"{name}: {refused}", file=sys.stderr)
+
+
+def time_runs(run, count):
+    """What take_turns wants: one run that nobody times, since another had the
+    caches before, then `count`. `run` returns a loss."""
+    loss, times = run(), []
+    for _ in range(count):
+        start = time.perf_counter()
+        loss = run()
+        times.append((time.perf_counter() - start) * 1e3)
+    return loss, times
+
+
 def take_turns(turns, rounds):
     """Medians of milliseconds, and losses, by name; `turns` are functions by
     name, which return a loss and the milliseconds of each run."""
@@ -50,3 +87,9 @@ def warn_of_load():
         print(f"other programs are running (load {load:.1f}): expect noise",
               file=sys.stderr)
     return load
+
+
+def machine(load):
+    """What figures that are kept say of where they come from."""
+    return (f"{len(os.sched_getaffinity(0))} CPUs, load {load:.1f}, "
+            f"{datetime.date.today()}")

@@ -62,6 +62,9 @@ CASES = [
          targets=peers(triad=0.6)),
 ]
 
+# Of the geometric mean of all cases of a peer.
+MEAN_TARGETS = {"torch": 10, "fused_omp": 1.5}
+
 # Ours against ours: how much faster the first must be.
 PAIRS = [
     (MAE, MSE, 1 / 1.05),
@@ -154,17 +157,22 @@ class Tensors:
         return 2 * self.predictions.nbytes + self.targets.nbytes
 
 
+def arrays_of(case):
+    """Predictions and targets, the same numbers every time."""
+    arrays = [in_dtype(array, case.dtype) for array in
+              SAMPLES[case.workload](np.random.default_rng(1), case)]
+    return [array.reshape(-1) if case.columns == 1 else array
+            for array in arrays]
+
+
 class Sampler:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
 
     def sample(self, case):
-        """The same numbers every time, also in files of raw numbers, which are
-        overwritten by the next sample."""
-        arrays = [in_dtype(array, case.dtype) for array in
-                  SAMPLES[case.workload](np.random.default_rng(1), case)]
-        if case.columns == 1:
-            arrays = [array.reshape(-1) for array in arrays]
+        """Also in files of raw numbers, which are overwritten by the next
+        sample."""
+        arrays = arrays_of(case)
         paths = tuple(str(self.folder / name)
                       for name in ("predictions", "targets"))
         for array, path in zip(arrays, paths):
