@@ -66,6 +66,13 @@ absl::Status CheckDestinations(const v1::Outputs& wanted,
   return absl::OkStatus();
 }
 
+// The field that says where the output of this name goes.
+std::string DestinationPath(const std::string& name) {
+  return name == kGradient || name == kRowLosses
+             ? absl::StrCat("outputs.", name, "_to")
+             : absl::StrCat("outputs.extra_gradients_to.", name);
+}
+
 size_t Elements(std::span<const int64_t> shape) {
   size_t elements = 1;
   for (const int64_t size : shape) elements *= static_cast<size_t>(size);
@@ -104,22 +111,17 @@ absl::Status ItemOutputs::Decode(const v1::Outputs& wanted, const Facts& facts,
         kRowLosses, Dtype::kFloat64, facts.shapes.rows,
         Elements(facts.shapes.rows),
         wanted.has_row_losses_to() ? &wanted.row_losses_to() : nullptr};
-    LOSSD_RETURN_IF_ERROR(Find("outputs.row_losses_to", arenas, &*row_losses_));
+    LOSSD_RETURN_IF_ERROR(Find(arenas, &*row_losses_));
   }
   for (Wanted& gradient : gradients_) {
-    LOSSD_RETURN_IF_ERROR(
-        Find(gradient.name == kGradient
-                 ? "outputs.gradient_to"
-                 : absl::StrCat("outputs.extra_gradients_to.", gradient.name),
-             arenas, &gradient));
+    LOSSD_RETURN_IF_ERROR(Find(arenas, &gradient));
   }
   return absl::OkStatus();
 }
 
-absl::Status ItemOutputs::Find(const std::string& path,
-                               const ArenaRegistry* arenas,
-                               Wanted* wanted) const {
+absl::Status ItemOutputs::Find(const ArenaRegistry* arenas, Wanted* wanted) {
   if (wanted->ref == nullptr) return absl::OkStatus();
+  const std::string path = DestinationPath(wanted->name);
   absl::StatusOr<ArenaRange> range = FindRange(arenas, path, *wanted->ref);
   if (!range.ok()) return range.status();
   wanted->range = *std::move(range);
@@ -154,16 +156,20 @@ v1::Tensor* ItemOutputs::TensorOf(const Wanted& wanted,
   return &(*result->mutable_extra_gradients())[wanted.name];
 }
 
+v1::Tensor* ItemOutputs::AddTensor(const Wanted& wanted,
+                                   v1::LossResult* result) {
+  v1::Tensor* tensor = TensorOf(wanted, result);
+  tensor->set_dtype(static_cast<v1::Dtype>(wanted.dtype));
+  tensor->mutable_shape()->Add(wanted.shape.begin(), wanted.shape.end());
+  if (wanted.ref != nullptr) *tensor->mutable_arena() = *wanted.ref;
+  return tensor;
+}
+
 std::span<std::byte> ItemOutputs::AllocateOne(ReplyTensors* tensors,
                                               v1::LossResult* result,
                                               Wanted* wanted) const {
-  v1::Tensor* tensor = TensorOf(*wanted, result);
-  tensor->set_dtype(static_cast<v1::Dtype>(wanted->dtype));
-  tensor->mutable_shape()->Add(wanted->shape.begin(), wanted->shape.end());
-  if (wanted->ref != nullptr) {
-    *tensor->mutable_arena() = *wanted->ref;
-    return wanted->range.memory;
-  }
+  v1::Tensor* tensor = AddTensor(*wanted, result);
+  if (wanted->ref != nullptr) return wanted->range.memory;
   if (!as_values_) {
     return tensors->Allocate(wanted->bytes(), tensor->mutable_data());
   }
@@ -216,11 +222,7 @@ std::byte* ItemOutputs::Destination(const std::string& name) const {
 
 void ItemOutputs::EncodeDestinations(v1::LossResult* result) const {
   const auto encode = [result](const Wanted& wanted) {
-    if (wanted.ref == nullptr) return;
-    v1::Tensor* tensor = TensorOf(wanted, result);
-    tensor->set_dtype(static_cast<v1::Dtype>(wanted.dtype));
-    tensor->mutable_shape()->Add(wanted.shape.begin(), wanted.shape.end());
-    *tensor->mutable_arena() = *wanted.ref;
+    if (wanted.ref != nullptr) AddTensor(wanted, result);
   };
   for (const Wanted& gradient : gradients_) encode(gradient);
   if (row_losses_) encode(*row_losses_);

@@ -84,12 +84,13 @@ class ItemOutputs {
     }
   };
 
-  absl::Status Find(const std::string& path, const ArenaRegistry* arenas,
-                    Wanted* wanted) const;
+  static absl::Status Find(const ArenaRegistry* arenas, Wanted* wanted);
   std::span<std::byte> AllocateOne(ReplyTensors* tensors,
                                    v1::LossResult* result,
                                    Wanted* wanted) const;
   static v1::Tensor* TensorOf(const Wanted& wanted, v1::LossResult* result);
+  // With dtype, shape and, if it goes there, the place in an arena.
+  static v1::Tensor* AddTensor(const Wanted& wanted, v1::LossResult* result);
 
   // That of the predictions first, then those of extra inputs; or none.
   absl::InlinedVector<Wanted, 1> gradients_;
