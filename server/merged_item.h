@@ -43,6 +43,25 @@ void VisitTensors(const v1::LossItem& item, const auto& visit) {
   }
 }
 
+// The same of an item completed by the defaults.
+void VisitTensors(const MergedItem& item, const auto& visit) {
+  const struct {
+    const char* field;
+    const v1::Tensor* tensor;
+  } single[] = {{"predictions", item.predictions},
+                {"targets", item.targets},
+                {"sample_weights", item.sample_weights},
+                {"mask", item.mask},
+                {"upstream_gradient", item.upstream_gradient}};
+  const std::string* const none = nullptr;
+  for (const auto& [field, tensor] : single) {
+    if (tensor != nullptr) visit(field, none, *tensor);
+  }
+  for (const auto& [key, tensor] : item.extra_inputs) {
+    visit("extra_inputs", &key, *tensor);
+  }
+}
+
 // The one place that knows what an item leaves to the defaults.
 MergedItem Merge(const v1::LossItem& defaults, const v1::LossItem& item);
 

@@ -56,19 +56,15 @@ class Ranges {
     const v1::Outputs& outputs = item.outputs != nullptr
                                      ? *item.outputs
                                      : v1::Outputs::default_instance();
-    // A gradient in the place of its predictions is one range.
-    if (item.predictions != nullptr &&
-        !(outputs.has_gradient_to() &&
-          IsSame(outputs.gradient_to(), item.predictions->arena()))) {
-      AddInput("predictions", item.predictions);
-    }
-    AddInput("targets", item.targets);
-    AddInput("sample_weights", item.sample_weights);
-    AddInput("mask", item.mask);
-    AddInput("upstream_gradient", item.upstream_gradient);
-    for (const auto& [name, tensor] : item.extra_inputs) {
-      AddInput("extra_inputs", tensor, name);
-    }
+    VisitTensors(item, [&](const char* field, const std::string* key,
+                           const v1::Tensor& tensor) {
+      // A gradient in the place of its predictions is one range.
+      const bool replaced = &tensor == item.predictions &&
+                            outputs.has_gradient_to() &&
+                            IsSame(outputs.gradient_to(), tensor.arena());
+      if (!tensor.has_arena() || replaced) return;
+      Add(false, tensor.arena(), field, key == nullptr ? std::string() : *key);
+    });
     if (outputs.has_gradient_to()) {
       Add(true, outputs.gradient_to(), "outputs.gradient_to");
     }
@@ -83,13 +79,6 @@ class Ranges {
   static bool IsSame(const v1::ArenaRef& a, const v1::ArenaRef& b) {
     return a.id() == b.id() && a.offset() == b.offset() &&
            a.length() == b.length();
-  }
-
-  void AddInput(const char* field, const v1::Tensor* tensor,
-                const std::string& key = {}) {
-    if (tensor != nullptr && tensor->has_arena()) {
-      Add(false, tensor->arena(), field, key);
-    }
   }
 
   void Add(bool output, const v1::ArenaRef& ref, const char* field,
