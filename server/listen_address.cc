@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -93,9 +92,7 @@ absl::Status CheckUnix(const ListenAddress& address) {
   if (!S_ISSOCK(status.st_mode)) {
     return CannotListen(address, "the path exists and is no socket");
   }
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  address.unix_path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const sockaddr_un name = UnixName(address);
   const Descriptor socket(
       ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   // EAGAIN: somebody listens and is busy; EPROTOTYPE: with a socket of another
@@ -147,6 +144,13 @@ bool SameSocket(const ListenAddress& a, const ListenAddress& b) {
 
 absl::Status CheckFree(const ListenAddress& address) {
   return address.unix_path.empty() ? CheckTcp(address) : CheckUnix(address);
+}
+
+sockaddr_un UnixName(const ListenAddress& address) {
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  address.unix_path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  return name;
 }
 
 std::string WithPort(const ListenAddress& address, int port) {

@@ -4,6 +4,8 @@
 #ifndef LOSSD_SERVER_LISTEN_ADDRESS_H_
 #define LOSSD_SERVER_LISTEN_ADDRESS_H_
 
+#include <sys/un.h>
+
 #include <string>
 
 #include "absl/status/status.h"
@@ -33,6 +35,9 @@ bool SameSocket(const ListenAddress& a, const ListenAddress& b);
 // something that is no socket lies there. Removes a socket file on which
 // nobody answers.
 absl::Status CheckFree(const ListenAddress& address);
+
+// As the system calls for sockets take `address.unix_path`.
+sockaddr_un UnixName(const ListenAddress& address);
 
 // The address with the port that was bound instead of 0.
 std::string WithPort(const ListenAddress& address, int port);

@@ -69,17 +69,26 @@ absl::Status CheckAllFree(const std::vector<ListenAddress>& addresses) {
   return absl::OkStatus();
 }
 
+// An empty address for an empty text: nowhere.
+absl::StatusOr<ListenAddress> ParseArenaListen(
+    const std::string& text, const std::vector<ListenAddress>& listen) {
+  if (text.empty()) return ListenAddress();
+  absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+  if (!address.ok()) return address;
+  for (const ListenAddress& other : listen) {
+    if (!SameSocket(*address, other)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot serve arenas on ", other.text,
+                     ", where RPCs are to be served"));
+  }
+  return address;
+}
+
 // As clients in other folders find it.
-std::string Absolute(const std::string& unix_address) {
-  if (unix_address.empty()) return "";
-  const absl::StatusOr<ListenAddress> address =
-      ParseListenAddress(unix_address);
-  // Whoever starts the listener says what is wrong.
-  return !address.ok() || address->unix_path.empty()
-             ? unix_address
-             : absl::StrCat(
-                   "unix:",
-                   std::filesystem::absolute(address->unix_path).string());
+std::string AbsoluteText(const ListenAddress& address) {
+  if (address.unix_path.empty()) return address.text;
+  return absl::StrCat("unix:",
+                      std::filesystem::absolute(address.unix_path).string());
 }
 
 // Requests need memory, too: arenas leave room for the largest call of a client
@@ -116,15 +125,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       ParseAll(options.listen);
   if (!listen.ok()) return listen.status();
   LOSSD_RETURN_IF_ERROR(CheckAllFree(*listen));
+  const absl::StatusOr<ListenAddress> arena_listen =
+      ParseArenaListen(options.arena_listen, *listen);
+  if (!arena_listen.ok()) return arena_listen.status();
   const int budget = CpuBudget();
   // More threads than CPUs wait for each other at the end of every pass.
   const int threads =
       options.threads > 0 ? std::min(options.threads, budget) : budget;
   const int64_t memory_budget =
       options.memory_budget > 0 ? options.memory_budget : MemoryLimit() / 2;
-  std::unique_ptr<Server> server(new Server(options, threads, memory_budget));
+  std::unique_ptr<Server> server(
+      new Server(options, threads, memory_budget, AbsoluteText(*arena_listen)));
   // Before somebody can ask for its figures.
-  LOSSD_RETURN_IF_ERROR(server->ListenForArenas(*listen));
+  if (!options.arena_listen.empty()) {
+    LOSSD_RETURN_IF_ERROR(server->ListenForArenas(*arena_listen));
+  }
   if (!options.metrics_listen.empty()) {
     const absl::StatusOr<ListenAddress> address =
         ParseListenAddress(options.metrics_listen);
@@ -161,7 +176,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   return server;
 }
 
-Server::Server(const ServerOptions& options, int threads, int64_t memory_budget)
+Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
+               const std::string& arena_address)
     : options_(options),
       metrics_(threads),
       limits_{threads, options.max_items, options.max_message_bytes},
@@ -179,8 +195,8 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget)
                metrics_,
                limits_,
                abandon_,
-               options.arena_listen.empty() ? nullptr : &arenas_,
-               Absolute(options.arena_listen)},
+               arena_address.empty() ? nullptr : &arenas_,
+               arena_address},
       service_(context_),
       unknown_(metrics_) {}
 
@@ -199,8 +215,7 @@ std::string Server::metrics_address() const {
   return http_ != nullptr ? http_->address() : "";
 }
 
-absl::Status Server::ListenForArenas(const std::vector<ListenAddress>& listen) {
-  if (options_.arena_listen.empty()) return absl::OkStatus();
+absl::Status Server::ListenForArenas(const ListenAddress& address) {
   const int64_t budget = budget_.figures().budget;
   if (ArenaLimitsOf(budget, options_.max_message_bytes).bytes <= 0) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -209,19 +224,9 @@ absl::Status Server::ListenForArenas(const std::vector<ListenAddress>& listen) {
         options_.max_message_bytes, " and a stream of ", wire::kStreamBytes,
         ": raise --memory_budget or lower --max_message_bytes"));
   }
-  absl::StatusOr<ListenAddress> address =
-      ParseListenAddress(options_.arena_listen);
-  if (!address.ok()) return address.status();
-  for (const ListenAddress& other : listen) {
-    if (!SameSocket(*address, other)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot serve arenas on ", other.text,
-                     ", where RPCs are to be served"));
-  }
   absl::StatusOr<std::unique_ptr<ArenaListener>> listener =
-      ArenaListener::Start(
-          {.address = *std::move(address), .group = options_.socket_group},
-          arenas_);
+      ArenaListener::Start({.address = address, .group = options_.socket_group},
+                           arenas_);
   if (!listener.ok()) return listener.status();
   arena_listener_ = *std::move(listener);
   return absl::OkStatus();

@@ -58,8 +58,10 @@ class Server {
   void Hurry();
 
  private:
-  Server(const ServerOptions& options, int threads, int64_t memory_budget);
-  absl::Status ListenForArenas(const std::vector<ListenAddress>& listen);
+  // `arena_address` as GetServerInfo says it.
+  Server(const ServerOptions& options, int threads, int64_t memory_budget,
+         const std::string& arena_address);
+  absl::Status ListenForArenas(const ListenAddress& address);
   absl::Status Listen(const std::vector<ListenAddress>& listen);
   void AwaitDrained();
   std::string MetricsText();

@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -54,9 +53,7 @@ absl::StatusOr<std::unique_ptr<ArenaSocket>> ArenaSocket::Listen(
   if (fchmod(socket.number(), S_IRUSR | S_IWUSR) != 0) {
     return CannotListen(address, "fchmod");
   }
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  address.unix_path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const sockaddr_un name = UnixName(address);
   if (bind(socket.number(), reinterpret_cast<const sockaddr*>(&name),
            sizeof(name)) != 0) {
     return CannotListen(address, "bind");
