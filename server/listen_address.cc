@@ -15,7 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "server/descriptor.h"
+#include "proto/arena/descriptor.h"
 
 namespace lossd {
 namespace {

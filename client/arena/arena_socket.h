@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "client/arena/arena_descriptor.h"
+#include "proto/arena/descriptor.h"
 #include "proto/arena/protocol.h"
 
 namespace lossd::client_internal {

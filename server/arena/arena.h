@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/descriptor.h"
+#include "proto/arena/descriptor.h"
 #include "server/memory_budget.h"
 
 namespace lossd {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "proto/arena/descriptor.h"
 #include "proto/arena/protocol.h"
 #include "server/arena/arena_registry.h"
-#include "server/descriptor.h"
 
 namespace lossd {
 

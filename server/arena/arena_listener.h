@@ -11,9 +11,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "proto/arena/descriptor.h"
 #include "server/arena/arena_registry.h"
 #include "server/arena/arena_socket.h"
-#include "server/descriptor.h"
 #include "server/listen_address.h"
 
 namespace lossd {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/descriptor.h"
+#include "proto/arena/descriptor.h"
 #include "server/listen_address.h"
 
 namespace lossd {

@@ -21,7 +21,7 @@ JSON = r'["<]nlohmann/json(_fwd)?\.hpp[">]'
 # What the files of a folder, or one file, may include: the longest prefix of
 # the file's path decides.
 ALLOWED = {
-    "proto/arena/": [STANDARD, r'"proto/arena/.*"'],
+    "proto/arena/": [STANDARD, POSIX, r'"proto/arena/.*"'],
     "proto/lossd/": [MESSAGES],
     "proto/wire/": [STANDARD, MESSAGES, GRPC, r'"proto/wire/.*"'],
     # The control register of denormals has no name in the standard library.

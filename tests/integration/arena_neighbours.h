@@ -14,7 +14,7 @@
 
 #include "gtest/gtest.h"
 #include "lossd/v1/loss_service.pb.h"
-#include "server/descriptor.h"
+#include "proto/arena/descriptor.h"
 #include "tests/integration/running_server.h"
 #include "tests/server/arena/arena_client.h"
 #include "tests/support/temp_dir.h"

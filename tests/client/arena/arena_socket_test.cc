@@ -27,7 +27,6 @@ namespace {
 using client_internal::ArenaMemory;
 using client_internal::ArenaSocket;
 using client_internal::ArenaSource;
-using client_internal::Descriptor;
 using test::FakeArenaServer;
 using ::testing::AllOf;
 using ::testing::HasSubstr;

@@ -16,8 +16,6 @@
 
 namespace lossd::test {
 
-using client_internal::Descriptor;
-
 FakeArenaServer::FakeArenaServer(std::string path)
     : path_(std::move(path)),
       listener_(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)),

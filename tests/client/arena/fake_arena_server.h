@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "client/arena/arena_descriptor.h"
+#include "proto/arena/descriptor.h"
 #include "proto/arena/protocol.h"
 
 namespace lossd::test {
@@ -42,7 +42,7 @@ class FakeArenaServer {
   static void Send(int connection, std::span<const std::byte> bytes,
                    const std::vector<int>& files = {});
   // Of so many bytes.
-  static client_internal::Descriptor MemoryFile(size_t bytes, bool seal = true);
+  static Descriptor MemoryFile(size_t bytes, bool seal = true);
 
   std::vector<arena::Request> requests();
   // Connections there have ever been.
@@ -58,15 +58,15 @@ class FakeArenaServer {
   bool Serve(int connection);
 
   const std::string path_;
-  client_internal::Descriptor listener_;
-  client_internal::Descriptor stop_;
+  Descriptor listener_;
+  Descriptor stop_;
   std::mutex mutex_;
   std::condition_variable changed_;
   Answer answer_;
   std::vector<arena::Request> requests_;
   size_t connections_ = 0;
   size_t open_ = 0;
-  client_internal::Descriptor last_{-1};
+  Descriptor last_{-1};
   std::thread thread_;
 };
 

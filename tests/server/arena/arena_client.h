@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "proto/arena/descriptor.h"
 #include "proto/arena/protocol.h"
-#include "server/descriptor.h"
 
 namespace lossd {
 

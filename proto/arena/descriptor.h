@@ -1,17 +1,19 @@
-// Owned file descriptors. Internal to the client.
+// What comes over the arena socket beside packets, on both ends of it.
 
-#ifndef LOSSD_CLIENT_ARENA_ARENA_DESCRIPTOR_H_
-#define LOSSD_CLIENT_ARENA_ARENA_DESCRIPTOR_H_
+#ifndef LOSSD_PROTO_ARENA_DESCRIPTOR_H_
+#define LOSSD_PROTO_ARENA_DESCRIPTOR_H_
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace lossd::client_internal {
+namespace lossd {
 
-// Closes a file descriptor when it goes. Empty when moved from.
+// Closes a file descriptor when it goes. Empty when default-constructed or
+// moved from.
 class Descriptor {
  public:
+  Descriptor() = default;
   explicit Descriptor(int number) : number_(number) {}
   Descriptor(Descriptor&& other) noexcept
       : number_(std::exchange(other.number_, -1)) {}
@@ -27,9 +29,9 @@ class Descriptor {
   int number() const { return number_; }
 
  private:
-  int number_;
+  int number_ = -1;
 };
 
-}  // namespace lossd::client_internal
+}  // namespace lossd
 
-#endif  // LOSSD_CLIENT_ARENA_ARENA_DESCRIPTOR_H_
+#endif  // LOSSD_PROTO_ARENA_DESCRIPTOR_H_
