@@ -74,9 +74,11 @@ absl::StatusOr<ArenaRegistry::Granted> ArenaRegistry::TryCreate(
   held.emplace_back(*this);
   MemoryBudget::Reservation reservation;
   absl::Status reserved;
+  uint64_t returned = 0;
   do {
+    returned = Returned();
     reserved = Reserve(owner, wanted, &held.front(), &reservation);
-  } while (!reserved.ok() && AwaitReturn());
+  } while (!reserved.ok() && AwaitReturn(returned));
   LOSSD_RETURN_IF_ERROR(reserved);
   // Takes its time, so under no lock.
   absl::StatusOr<std::unique_ptr<Arena>> made =
@@ -111,10 +113,14 @@ absl::Status ArenaRegistry::Reserve(Owner owner, int64_t bytes, Held* held,
       " taken, ", figures.waiting, " requests waiting, ", bytes, " wanted"));
 }
 
-bool ArenaRegistry::AwaitReturn() {
+uint64_t ArenaRegistry::Returned() {
+  const std::lock_guard lock(reaper_mutex_);
+  return returned_;
+}
+
+bool ArenaRegistry::AwaitReturn(uint64_t before) {
   std::unique_lock lock(reaper_mutex_);
-  if (dropped_.empty() && !returning_) return false;
-  const uint64_t before = returned_;
+  if (returned_ == before && dropped_.empty() && !returning_) return false;
   returned_one_.wait(lock, [&] { return returned_ != before; });
   return true;
 }

@@ -114,9 +114,11 @@ class ArenaRegistry {
   // Both limits and budget.
   absl::Status Reserve(Owner owner, int64_t bytes, Held* held,
                        MemoryBudget::Reservation* reservation);
-  // Waits for an arena that nobody uses any more to be returned; false if
-  // there is none.
-  bool AwaitReturn();
+  // How many arenas have been returned until now.
+  uint64_t Returned();
+  // Waits until more than `before` have been returned; false if they have not
+  // and none is just being returned.
+  bool AwaitReturn(uint64_t before);
   // Moves `held`, of one element, to where its users keep it.
   std::shared_ptr<Arena> Share(HeldList held);
   void ReturnDropped();
