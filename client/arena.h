@@ -71,8 +71,8 @@ class ClientArena {
 
   // Gives the memory back to the server, now; calls that are under way finish
   // with it. Later ones of Compute and ComputeBatch that name it fail with
-  // FAILED_PRECONDITION. It can still be read and written, but the server clears
-  // it when the last call that uses it has ended. Once freed, OK.
+  // FAILED_PRECONDITION. It can still be read and written, but the server
+  // clears it when the last call that uses it has ended. Once freed, OK.
   // UNAVAILABLE, DEADLINE_EXCEEDED or INTERNAL if the server did not confirm
   // it; the server then takes the memory when the connection ends, at the
   // latest with the last arena of the Client.

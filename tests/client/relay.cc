@@ -4,21 +4,18 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
 
+#include "tests/support/unix_sockets.h"
+
 namespace lossd::test {
 namespace {
 
 sockaddr_un AddressOf(const std::string& target) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  const std::string path = target.substr(target.find(':') + 1);
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  return address;
+  return UnixName(target.substr(target.find(':') + 1));
 }
 
 int NewSocket() { return socket(AF_UNIX, SOCK_STREAM, 0); }

@@ -10,7 +10,6 @@
 
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -26,6 +25,7 @@
 #include "client/client.h"
 #include "tests/integration/arena_neighbours.h"
 #include "tests/server/arena/arena_client.h"
+#include "tests/support/unix_sockets.h"
 
 namespace lossd::test {
 namespace {
@@ -67,9 +67,7 @@ absl::Status ComputeBoth(const std::string& target) {
 }
 
 absl::Status Connect(const std::string& path) {
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const sockaddr_un name = UnixName(path);
   // One of them is what the socket is.
   for (const int type : {SOCK_SEQPACKET, SOCK_STREAM}) {
     const Descriptor socket(::socket(AF_UNIX, type, 0));

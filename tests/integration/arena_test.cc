@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "tests/integration/arena_neighbours.h"
-#include "tests/integration/child_process.h"
 #include "tests/integration/messages.h"
+#include "tests/support/child_process.h"
 #include "tests/support/random.h"
 
 namespace lossd::test {

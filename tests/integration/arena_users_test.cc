@@ -7,16 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <deque>
 #include <filesystem>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "tests/integration/child_process.h"
 #include "tests/server/arena/arena_client.h"
+#include "tests/server/lossd_process.h"
+#include "tests/support/child_process.h"
 #include "tests/support/temp_dir.h"
 
 namespace lossd::test {
@@ -59,27 +58,29 @@ class ArenaUsersTest : public testing::Test {
   std::string rpcs() const { return folder_ / "rpcs"; }
   std::string arenas() const { return folder_ / "arenas"; }
 
-  std::vector<std::string> Lossd(const std::vector<std::string>& more) const {
-    std::vector<std::string> words = {
-        folder_ / "lossd",          "--listen=unix:" + rpcs(),
-        "--listen=127.0.0.1:0",     "--arena_listen=unix:" + arenas(),
-        "--metrics_listen=",        "--threads=1",
-        "--memory_budget=536870912"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+  // What starts it as the user of the server, after `before`.
+  std::vector<std::string> Lossd(const std::string& groups,
+                                 std::vector<std::string> before = {}) const {
+    before.push_back(folder_ / "lossd");
+    return As(kServerUser, groups, before);
+  }
+
+  std::vector<std::string> Flags(const std::vector<std::string>& more) const {
+    std::vector<std::string> flags = {"--listen=unix:" + rpcs(),
+                                      "--listen=127.0.0.1:0",
+                                      "--arena_listen=unix:" + arenas(),
+                                      "--metrics_listen=",
+                                      "--threads=1",
+                                      "--memory_budget=536870912"};
+    flags.insert(flags.end(), more.begin(), more.end());
+    return flags;
   }
 
   // Waits until it serves; returns its TCP address.
-  static std::string AwaitServing(ChildProcess& lossd) {
-    for (std::string line; !(line = lossd.ReadLine()).empty();) {
-      const nlohmann::json log = nlohmann::json::parse(line, nullptr, false);
-      if (log.is_discarded()) {
-        ADD_FAILURE() << line;
-        continue;
-      }
-      if (log["event"] == "serving") return log["listen"][1];
-    }
-    ADD_FAILURE() << "it does not serve";
+  static std::string AwaitServing(LossdProcess& lossd) {
+    const nlohmann::json serving = lossd.AwaitEvent("serving");
+    if (!serving.is_null()) return serving["listen"][1];
+    ADD_FAILURE() << "it does not serve: " << lossd.Errors();
     return "";
   }
 
@@ -105,7 +106,7 @@ class ArenaUsersTest : public testing::Test {
 };
 
 TEST_F(ArenaUsersTest, TheGroupSharesMemoryAndNobodyElse) {
-  ChildProcess lossd(As(kServerUser, "2000", Lossd({"--socket_group=2000"})));
+  LossdProcess lossd(Flags({"--socket_group=2000"}), Lossd("2000"));
   const std::string tcp = AwaitServing(lossd);
   ExpectShared(rpcs(), kGroup);
   ExpectShared(arenas(), kGroup);
@@ -126,7 +127,7 @@ TEST_F(ArenaUsersTest, TheGroupSharesMemoryAndNobodyElse) {
 }
 
 TEST_F(ArenaUsersTest, WithoutAGroupOfTheSocketsItIsThatOfLossd) {
-  ChildProcess lossd(As(kServerUser, "2000", Lossd({})));
+  LossdProcess lossd(Flags({}), Lossd("2000"));
   AwaitServing(lossd);
   ExpectShared(arenas(), kServerUser);
   EXPECT_EQ(Call("2000", "connect", arenas()),
@@ -135,8 +136,8 @@ TEST_F(ArenaUsersTest, WithoutAGroupOfTheSocketsItIsThatOfLossd) {
 }
 
 TEST_F(ArenaUsersTest, AGroupThatLossdIsNotIn) {
-  ChildProcess lossd(As(kServerUser, "", Lossd({"--socket_group=2000"})));
-  EXPECT_THAT(lossd.ReadAll(), HasSubstr("to group 2000: "));
+  LossdProcess lossd(Flags({"--socket_group=2000"}), Lossd(""));
+  EXPECT_THAT(lossd.Errors(), HasSubstr("to group 2000: "));
   EXPECT_GT(lossd.Wait(), 0);
   EXPECT_FALSE(std::filesystem::exists(arenas()));
 }
@@ -144,9 +145,7 @@ TEST_F(ArenaUsersTest, AGroupThatLossdIsNotIn) {
 // Descriptors on their way to clients who do not read count against lossd's
 // user, who has no capabilities that would let him send more.
 TEST_F(ArenaUsersTest, WhoNeverReadsDoesNotEndTheConnectionsOfOthers) {
-  std::vector<std::string> command = {"prlimit", "--nofile=64:64"};
-  std::ranges::copy(Lossd({}), std::back_inserter(command));
-  ChildProcess lossd(As(kServerUser, "", command));
+  LossdProcess lossd(Flags({}), Lossd("", {"prlimit", "--nofile=64:64"}));
   AwaitServing(lossd);
   const ArenaClient good(arenas());
   const auto created = good.Create(1);

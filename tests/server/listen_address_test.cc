@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/unix_sockets.h"
 
 namespace lossd {
 namespace {
@@ -29,9 +29,7 @@ class UnixSocket {
  public:
   UnixSocket(const std::string& path, bool listening, int type = SOCK_STREAM)
       : number_(socket(AF_UNIX, type, 0)) {
-    sockaddr_un name = {};
-    name.sun_family = AF_UNIX;
-    path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+    const sockaddr_un name = test::UnixName(path);
     EXPECT_EQ(
         bind(number_, reinterpret_cast<const sockaddr*>(&name), sizeof(name)),
         0);

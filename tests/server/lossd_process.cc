@@ -1,84 +1,28 @@
 #include "tests/server/lossd_process.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-
-extern char** environ;
+#include <utility>
 
 namespace lossd {
 namespace {
 
-std::string ReadLine(std::FILE* file) {
-  std::string line;
-  for (int c = 0; (c = std::fgetc(file)) != EOF;) {
-    line += static_cast<char>(c);
-    if (c == '\n') break;
-  }
-  return line;
+std::vector<std::string> Joined(std::vector<std::string> words,
+                                const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
 }
 
 }  // namespace
 
-LossdProcess::LossdProcess(const std::vector<std::string>& arguments) {
-  std::array<int, 2> output = {};
-  std::array<int, 2> errors = {};
-  EXPECT_EQ(pipe2(output.data(), O_CLOEXEC), 0);
-  EXPECT_EQ(pipe2(errors.data(), O_CLOEXEC), 0);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, errors[1], STDERR_FILENO);
-  std::vector<std::string> words = {LOSSD_BIN_DIR "/lossd"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  EXPECT_EQ(posix_spawn(&pid_, words[0].c_str(), &actions, nullptr,
-                        pointers.data(), environ),
-            0);
-  posix_spawn_file_actions_destroy(&actions);
-  close(output[1]);
-  close(errors[1]);
-  output_ = fdopen(output[0], "r");
-  errors_ = fdopen(errors[0], "r");
-}
-
-LossdProcess::~LossdProcess() {
-  if (pid_ > 0) {
-    Signal(SIGKILL);
-    Wait();
-  }
-  std::fclose(output_);
-  std::fclose(errors_);
-}
+LossdProcess::LossdProcess(const std::vector<std::string>& arguments,
+                           std::vector<std::string> program)
+    : ChildProcess(Joined(std::move(program), arguments)) {}
 
 nlohmann::json LossdProcess::AwaitEvent(const std::string& event) {
-  for (std::string line; !(line = ReadLine(output_)).empty();) {
+  for (std::string line; !(line = ReadLine()).empty();) {
     nlohmann::json log = nlohmann::json::parse(line);
     if (log["event"] == event) return log;
   }
   return nullptr;
-}
-
-void LossdProcess::Signal(int number) const { kill(pid_, number); }
-
-int LossdProcess::Wait() {
-  int status = 0;
-  EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
-  pid_ = -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-std::string LossdProcess::Errors() {
-  std::string text;
-  for (std::string line; !(line = ReadLine(errors_)).empty();) text += line;
-  return text;
 }
 
 }  // namespace lossd

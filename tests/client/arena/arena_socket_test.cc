@@ -20,6 +20,7 @@
 #include "client/arena/arena_source.h"
 #include "tests/client/arena/fake_arena_server.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/unix_sockets.h"
 
 namespace lossd {
 namespace {
@@ -28,6 +29,7 @@ using client_internal::ArenaMemory;
 using client_internal::ArenaSocket;
 using client_internal::ArenaSource;
 using test::FakeArenaServer;
+using test::OpenDescriptors;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -52,11 +54,6 @@ class ArenaSocketTest : public ::testing::Test {
   std::optional<FakeArenaServer> server_{std::in_place, Path()};
   ArenaSource source_{"TARGET", kPatience};
 };
-
-size_t OpenDescriptors() {
-  const std::filesystem::directory_iterator files("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(files), end(files)));
-}
 
 TEST_F(ArenaSocketTest, SizesThatCannotBe) {
   for (const size_t bytes : {size_t{0}, (size_t{1} << 50) + 1}) {

@@ -6,13 +6,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cstring>
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "tests/support/unix_sockets.h"
 
 namespace lossd::test {
 
@@ -23,9 +23,7 @@ FakeArenaServer::FakeArenaServer(std::string path)
   answer_ = [this](int connection, const arena::Request& request) {
     return Grant(connection, request);
   };
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  path_.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const sockaddr_un name = UnixName(path_);
   EXPECT_EQ(bind(listener_.number(), reinterpret_cast<const sockaddr*>(&name),
                  sizeof(name)),
             0);
@@ -60,23 +58,7 @@ bool FakeArenaServer::Grant(int connection, const arena::Request& request) {
 
 void FakeArenaServer::Send(int connection, std::span<const std::byte> bytes,
                            const std::vector<int>& files) {
-  iovec part = {const_cast<std::byte*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) std::array<std::byte, 256> control = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!files.empty()) {
-    const size_t size = files.size() * sizeof(int);
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(size);
-    cmsghdr* const head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(size);
-    std::memcpy(CMSG_DATA(head), files.data(), size);
-  }
-  EXPECT_EQ(sendmsg(connection, &message, MSG_NOSIGNAL),
-            static_cast<ssize_t>(bytes.size()));
+  EXPECT_TRUE(SendPacket(connection, bytes, files));
 }
 
 Descriptor FakeArenaServer::MemoryFile(size_t bytes, bool seal) {

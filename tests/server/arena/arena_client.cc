@@ -6,15 +6,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <utility>
+
+#include "tests/support/unix_sockets.h"
 
 namespace lossd {
 namespace {
@@ -32,9 +31,7 @@ ArenaClient::ArenaClient(const std::string& path) : ArenaClient() {
 }
 
 bool ArenaClient::Connect(const std::string& path) const {
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const sockaddr_un name = test::UnixName(path);
   return connect(descriptor(), reinterpret_cast<const sockaddr*>(&name),
                  sizeof(name)) == 0;
 }
@@ -45,22 +42,7 @@ bool ArenaClient::Send(const arena::Request& request) const {
 
 bool ArenaClient::SendPacket(std::span<const std::byte> packet,
                              const std::vector<int>& descriptors) const {
-  std::vector<std::byte> copy(packet.begin(), packet.end());
-  iovec part = {copy.data(), copy.size()};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, kControlBytes> control = {};
-  if (const size_t bytes = descriptors.size() * sizeof(int); bytes > 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(bytes);
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(bytes);
-    std::memcpy(CMSG_DATA(header), descriptors.data(), bytes);
-  }
-  return sendmsg(descriptor(), &message, MSG_NOSIGNAL) >= 0;
+  return test::SendPacket(descriptor(), packet, descriptors);
 }
 
 bool ArenaClient::SendWithoutWaiting(const arena::Request& request) const {
@@ -137,13 +119,6 @@ int64_t BytesInMemory(int file) {
   struct stat status = {};
   EXPECT_EQ(fstat(file, &status), 0);
   return int64_t{status.st_blocks} * 512;
-}
-
-size_t OpenDescriptors() {
-  // Without the one that reads the folder.
-  return static_cast<size_t>(std::distance(
-             std::filesystem::directory_iterator("/proc/self/fd"), {})) -
-         1;
 }
 
 size_t MappedArenas() {

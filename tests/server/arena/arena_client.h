@@ -71,7 +71,6 @@ class Mapping {
 Descriptor Duplicate(int file);
 // What the file takes in memory.
 int64_t BytesInMemory(int file);
-size_t OpenDescriptors();
 // Of arenas, the server's and the clients'.
 size_t MappedArenas();
 

@@ -14,6 +14,7 @@
 
 #include "tests/server/arena/arena_client.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/unix_sockets.h"
 
 namespace lossd {
 namespace {
@@ -275,7 +276,7 @@ TEST(ArenaRegistryTest, ManyThreadsLeaveNothingBehind) {
   constexpr int kRounds = 300;
   const ArenaLimits limits = {4, 8 * kPage, 10, 16 * kPage};
   MemoryBudget budget(12 * kPage, 0);
-  const size_t descriptors = OpenDescriptors();
+  const size_t descriptors = test::OpenDescriptors();
   {
     ArenaRegistry registry(limits, budget);
     std::atomic<uint64_t> created = 0;
@@ -311,7 +312,7 @@ TEST(ArenaRegistryTest, ManyThreadsLeaveNothingBehind) {
     WaitForReturn(registry);
   }
   EXPECT_EQ(budget.figures().reserved, 0);
-  EXPECT_EQ(OpenDescriptors(), descriptors);
+  EXPECT_EQ(test::OpenDescriptors(), descriptors);
 }
 
 }  // namespace

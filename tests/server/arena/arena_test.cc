@@ -17,9 +17,12 @@
 
 #include "tests/server/arena/arena_client.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/unix_sockets.h"
 
 namespace lossd {
 namespace {
+
+using test::OpenDescriptors;
 
 using ::testing::HasSubstr;
 

@@ -1,7 +1,7 @@
 // A program that a test starts, listens to and ends.
 
-#ifndef LOSSD_TESTS_INTEGRATION_CHILD_PROCESS_H_
-#define LOSSD_TESTS_INTEGRATION_CHILD_PROCESS_H_
+#ifndef LOSSD_TESTS_SUPPORT_CHILD_PROCESS_H_
+#define LOSSD_TESTS_SUPPORT_CHILD_PROCESS_H_
 
 #include <sys/types.h>
 
@@ -13,28 +13,33 @@ namespace lossd::test {
 
 class ChildProcess {
  public:
-  // The program, looked for in PATH, and its arguments.
+  // The program, looked for in PATH unless it is a path, and its arguments.
   explicit ChildProcess(std::vector<std::string> words);
   // Kills it if it still runs.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  // Of what it says, on standard output or as an error; empty at the end.
+  // Of standard output, with its end; empty at the end.
   std::string ReadLine();
-  // All that is left of it.
+  // All that is left of standard output.
   std::string ReadAll();
+  // All of standard error, when it has ended.
+  std::string Errors();
 
   void Signal(int number) const;
 
   // Waits for its end. The exit code; minus the signal that killed it.
   int Wait();
 
+  pid_t pid() const { return pid_; }
+
  private:
   pid_t pid_ = -1;
   std::FILE* output_ = nullptr;
+  std::FILE* errors_ = nullptr;
 };
 
 }  // namespace lossd::test
 
-#endif  // LOSSD_TESTS_INTEGRATION_CHILD_PROCESS_H_
+#endif  // LOSSD_TESTS_SUPPORT_CHILD_PROCESS_H_
