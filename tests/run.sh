@@ -66,7 +66,7 @@ if $full; then
   step slow $checks/suite.sh release slow lossd
   step "one definition rule" $checks/one_definition.sh
   step "asan of everything" $checks/suite.sh asan asan-full all
-  step analyzer $checks/clang_tidy.py --analyzer
+  step "clang-tidy of everything" $checks/clang_tidy.py --full
   step "image that compiles" tests/image/run.sh
 fi
 
