@@ -20,6 +20,13 @@ constexpr std::chrono::seconds kIdlePeriod(10);
 // What a caller gets in one turn.
 constexpr size_t kTurnBytes = size_t{128} << 10;
 
+// How many rounds' worth a job does at once that is alone, so as to wake the
+// team less often; a cancelled one ends no sooner.
+constexpr size_t kRoundsAlone = 3;
+
+// Units that a thread takes at once in such a round.
+constexpr size_t kUnitsAlone = 4;
+
 // Waking a team costs more than less work does.
 constexpr size_t kBytesWorthATeam = size_t{256} << 10;
 
@@ -66,6 +73,7 @@ void Scheduler::SubmitMore(std::unique_ptr<Job> job) {
 
 void Scheduler::Push(std::unique_ptr<Job> job) {
   submitted_.push_back(std::move(job));
+  called_ = true;
   on_jobs_(++jobs_);
 }
 
@@ -93,12 +101,16 @@ void Scheduler::Loop() {
       }
       if (submitted_.empty() && running_ == 0) return;
       submitted.swap(submitted_);
+      called_ = false;
     }
     Accept(std::move(submitted));
     DropUnwanted();
     round.clear();
-    const size_t bytes = PickRound(&round);
-    if (!round.empty()) RunRound(round, bytes);
+    if (running_ == 1 && options_.threads > 1) {
+      RunAlone(round, PickRound(kRoundsAlone * round_bytes_, &round));
+    } else {
+      RunRound(round, PickRound(round_bytes_, &round));
+    }
     FinishSteps();
   }
 }
@@ -142,7 +154,7 @@ size_t Scheduler::TakeTurn(Caller* caller, size_t most_bytes,
   return bytes;
 }
 
-size_t Scheduler::PickRound(std::vector<Unit>* round) {
+size_t Scheduler::PickRound(size_t most_bytes, std::vector<Unit>* round) {
   struct Turn {
     uint64_t served;
     // Of equals, the first.
@@ -158,12 +170,12 @@ size_t Scheduler::PickRound(std::vector<Unit>* round) {
     turns.push({caller.served, turns.size(), &caller});
   }
   size_t bytes = 0;
-  while (bytes < round_bytes_ && !turns.empty()) {
+  while (bytes < most_bytes && !turns.empty()) {
     const auto [served, order, caller] = turns.top();
     turns.pop();
     served_ = served;
     const size_t turn =
-        TakeTurn(caller, std::min(kTurnBytes, round_bytes_ - bytes), round);
+        TakeTurn(caller, std::min(kTurnBytes, most_bytes - bytes), round);
     bytes += turn;
     caller->served += turn;
     if (!caller->ready.empty()) turns.push({caller->served, order, caller});
@@ -175,6 +187,7 @@ size_t Scheduler::PickRound(std::vector<Unit>* round) {
 }
 
 void Scheduler::RunRound(const std::vector<Unit>& round, size_t bytes) {
+  if (round.empty()) return;
   const int threads = bytes < kBytesWorthATeam ? 1 : options_.threads;
   const auto start = std::chrono::steady_clock::now();
   ParallelFor(round.size(), threads,
@@ -182,14 +195,56 @@ void Scheduler::RunRound(const std::vector<Unit>& round, size_t bytes) {
   const std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
   on_busy_(seconds.count() * threads);
-  // By half at most, since one round says little.
-  const double factor =
-      std::clamp(kRoundSeconds / std::max(seconds.count(), 1e-9), 0.5, 2.0);
-  if (bytes >= round_bytes_ || factor < 1) {
-    round_bytes_ = std::clamp(
-        static_cast<size_t>(static_cast<double>(round_bytes_) * factor),
-        options_.min_round_bytes, options_.max_round_bytes);
+  Measure(bytes, seconds.count());
+}
+
+void Scheduler::RunAlone(const std::vector<Unit>& round, size_t bytes) {
+  if (bytes < kBytesWorthATeam) return RunRound(round, bytes);
+  // In order, so that those that are left are the last ones.
+  std::atomic<size_t> next = 0;
+  const auto start = std::chrono::steady_clock::now();
+  ParallelFor(static_cast<size_t>(options_.threads), options_.threads,
+              [this, &round, &next](size_t) {
+                while (!called_) {
+                  const size_t first = next.fetch_add(kUnitsAlone);
+                  if (first >= round.size()) return;
+                  const size_t last =
+                      std::min(first + kUnitsAlone, round.size());
+                  for (size_t i = first; i < last; ++i) {
+                    round[i].job->RunUnit(round[i].unit);
+                  }
+                }
+              });
+  const std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start;
+  on_busy_(seconds.count() * options_.threads);
+  const size_t left = round.size() - std::min(next.load(), round.size());
+  if (left > 0) return TakeBack(left);
+  Measure(bytes, seconds.count());
+}
+
+void Scheduler::TakeBack(size_t units) {
+  for (auto& [name, caller] : callers_) {
+    for (std::list<Running>* jobs : {&caller.ready, &caller.given}) {
+      if (jobs->empty()) continue;
+      Running& running = jobs->front();
+      running.next_unit -= units;
+      caller.served -= units * std::max<size_t>(running.job->unit_bytes(), 1);
+      served_ = std::min(served_, caller.served);
+      return caller.ready.splice(caller.ready.begin(), *jobs, jobs->begin());
+    }
   }
+}
+
+void Scheduler::Measure(size_t bytes, double seconds) {
+  if (bytes < round_bytes_ && seconds < kRoundSeconds) return;
+  const double round = static_cast<double>(round_bytes_);
+  const double fitting =
+      static_cast<double>(bytes) * kRoundSeconds / std::max(seconds, 1e-9);
+  // By half at most, since one round says little.
+  round_bytes_ =
+      std::clamp(static_cast<size_t>(std::clamp(fitting, round / 2, round * 2)),
+                 options_.min_round_bytes, options_.max_round_bytes);
 }
 
 void Scheduler::DropUnwanted() {

@@ -37,7 +37,8 @@ struct SchedulerOptions {
 // small job waits for a round and not for a large job. A round's bytes go to
 // the callers that have had least, in turn; a caller's go to its jobs in turn.
 // Nobody saves up what he does not use, and who has had more than his share
-// keeps waiting for the others, also if he comes back.
+// keeps waiting for the others, also if he comes back. A job that is alone has
+// longer rounds, which end early when another one comes.
 //
 // OpenMP gives every calling thread a team: because only this thread calls it,
 // there is one. All functions are thread-safe.
@@ -90,12 +91,18 @@ class Scheduler {
   void Accept(std::deque<std::unique_ptr<Job>> jobs);
   static void Place(Caller* caller, std::list<Running>* from,
                     std::list<Running>::iterator running);
-  // The units of the next round, and their bytes.
-  size_t PickRound(std::vector<Unit>* round);
+  // The units of the next round, of about `most_bytes`, and their bytes.
+  size_t PickRound(size_t most_bytes, std::vector<Unit>* round);
   // Gives units of the caller's next job to the round, and returns their bytes.
   static size_t TakeTurn(Caller* caller, size_t most_bytes,
                          std::vector<Unit>* round);
   void RunRound(const std::vector<Unit>& round, size_t bytes);
+  // A round of the only job there is: longer, since nobody waits for its end,
+  // and over as soon as somebody does.
+  void RunAlone(const std::vector<Unit>& round, size_t bytes);
+  // The only job takes back its last units.
+  void TakeBack(size_t units);
+  void Measure(size_t bytes, double seconds);
   // Takes out the jobs that are unwanted, and moves those on whose step has
   // run.
   void DropUnwanted();
@@ -113,6 +120,8 @@ class Scheduler {
   std::deque<std::unique_ptr<Job>> submitted_;
   size_t jobs_ = 0;
   bool stopping_ = false;
+  // Somebody has come since the thread last looked.
+  std::atomic<bool> called_ = false;
 
   // Of the thread.
   std::map<std::string, Caller> callers_;

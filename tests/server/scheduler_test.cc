@@ -227,6 +227,60 @@ TEST(SchedulerTest, WhoComesBackHasNotForgottenWhatHeHad) {
       << absl::StrJoin(log, " ");
 }
 
+// Counts how often each unit runs.
+class CountedJob final : public Job {
+ public:
+  CountedJob(std::string caller, std::vector<std::atomic<int>>* runs,
+             std::function<void()> on_unit)
+      : caller_(std::move(caller)), runs_(runs), on_unit_(std::move(on_unit)) {}
+
+  const std::string& caller() const override { return caller_; }
+  size_t units() const override { return runs_->size(); }
+  size_t unit_bytes() const override { return kUnitBytes; }
+  void RunUnit(size_t unit) override {
+    ++(*runs_)[unit];
+    on_unit_();
+  }
+  bool NextStep() override { return false; }
+  bool Unwanted() override { return false; }
+  void Answer() override {}
+
+ private:
+  const std::string caller_;
+  std::vector<std::atomic<int>>* const runs_;
+  const std::function<void()> on_unit_;
+};
+
+TEST(SchedulerTest, AJobThatIsAloneMakesWayForAnother) {
+  constexpr size_t kRound = 16;
+  // Three rounds' worth, which it would do at once.
+  std::vector<std::atomic<int>> alone(100);
+  std::vector<std::atomic<int>> other(1);
+  int before_other = 0;
+  {
+    std::promise<void> submitted;
+    std::atomic<bool> submitting = false;
+    SchedulerOptions options = RoundsOf(kRound);
+    options.threads = 2;
+    Scheduler scheduler(options, IgnoreJobs, IgnoreBusy);
+    const std::shared_future<void> is_submitted =
+        submitted.get_future().share();
+    scheduler.Submit(std::make_unique<CountedJob>("a", &alone, [&] {
+      if (!submitting.exchange(true)) {
+        scheduler.Submit(std::make_unique<CountedJob>("b", &other, [&] {
+          for (const auto& runs : alone) before_other += runs;
+        }));
+        submitted.set_value();
+      }
+      is_submitted.wait();
+    }));
+  }
+  // Four units that each thread has begun, and the round that they share.
+  EXPECT_LE(before_other, 2 * 4 + static_cast<int>(kRound));
+  for (const auto& runs : alone) EXPECT_EQ(runs, 1);
+  EXPECT_EQ(other[0], 1);
+}
+
 TEST(SchedulerTest, WhatIsUnwantedIsDroppedBetweenRounds) {
   std::vector<std::string> log;
   std::atomic<bool> unwanted = false;
