@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/core/status_macros.h"
+#include "server/listen/tcp_sockets.h"
 #include "server/logging.h"
 
 namespace lossd {
@@ -72,7 +73,8 @@ int MetricsHttp::Answer(mg_connection* connection) const {
 
 absl::StatusOr<std::unique_ptr<MetricsHttp>> MetricsHttp::Start(
     const ListenAddress& address, std::function<std::string()> metrics) {
-  LOSSD_RETURN_IF_ERROR(CheckFree(address));
+  // civetweb does not say why it could not.
+  LOSSD_RETURN_IF_ERROR(ListenTcp(address).status());
   std::unique_ptr<MetricsHttp> server(new MetricsHttp(std::move(metrics)));
   // A scraper and a probe at a time are usual. The others are for connections
   // that say nothing, each of which has a thread until its time is over.

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "server/listen_address.h"
+#include "server/listen/listen_address.h"
 
 struct mg_connection;
 struct mg_context;

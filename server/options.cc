@@ -6,12 +6,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/listen_address.h"
+#include "server/listen/listen_address.h"
 #include "server/version.h"
 
 namespace lossd {
 namespace {
 
+constexpr int kMaxConnections = 1'000'000;
 constexpr int kMaxThreads = 1024;
 constexpr int64_t kMinMessageBytes = 1024;
 // gRPC and protobuf count message sizes in int.
@@ -94,6 +95,12 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
                  "to that of --arena_listen, whoever the umask allows to those "
                  "of --listen")
       ->envname("LOSSD_SOCKET_GROUP");
+  app.add_option("--max_connections", options.max_connections,
+                 "most connections at a time, at most three quarters of the "
+                 "descriptors that the process may have; others are closed")
+      ->envname("LOSSD_MAX_CONNECTIONS")
+      ->check(CLI::Range(1, kMaxConnections))
+      ->capture_default_str();
   app.add_option("--threads", options.threads,
                  "threads that compute, at most as many as CPUs may be used; "
                  "0: as many")

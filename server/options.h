@@ -22,6 +22,9 @@ struct ServerOptions {
   std::string socket_group;
   // Where /metrics and /healthz are served, "HOST:PORT"; empty: nowhere.
   std::string metrics_listen = "127.0.0.1:9464";
+  // Most connections at a time, at most three quarters of the descriptors that
+  // the process may have.
+  int max_connections = 1000;
   // Threads that compute, at most as many as CPUs may be used; 0: as many.
   int threads = 0;
   // Largest request and reply.

@@ -3,6 +3,7 @@
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,7 +12,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "lib/core/numerics.h"
 #include "lib/core/status_macros.h"
 #include "proto/wire/http2_settings.h"
@@ -20,7 +20,6 @@
 #include "server/logging.h"
 #include "server/memory_limit.h"
 #include "server/selftest.h"
-#include "server/socket_group.h"
 #include "server/version.h"
 
 namespace lossd {
@@ -51,7 +50,6 @@ absl::StatusOr<std::vector<ListenAddress>> ParseAll(
   for (const std::string& text : texts) {
     absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
     if (!address.ok()) return address.status();
-    // gRPC would take a Unix path away from itself.
     for (const ListenAddress& other : addresses) {
       if (!SameSocket(*address, other)) continue;
       return absl::InvalidArgumentError(
@@ -60,13 +58,6 @@ absl::StatusOr<std::vector<ListenAddress>> ParseAll(
     addresses.push_back(*std::move(address));
   }
   return addresses;
-}
-
-absl::Status CheckAllFree(const std::vector<ListenAddress>& addresses) {
-  for (const ListenAddress& address : addresses) {
-    LOSSD_RETURN_IF_ERROR(CheckFree(address));
-  }
-  return absl::OkStatus();
 }
 
 // An empty address for an empty text: nowhere.
@@ -101,16 +92,12 @@ ArenaLimits ArenaLimitsOf(int64_t memory_budget, int64_t max_message_bytes) {
           .bytes = std::min(memory_budget / 2, left)};
 }
 
-absl::Status ShareSockets(const std::vector<ListenAddress>& listen,
-                          const std::string& group) {
-  if (group.empty()) return absl::OkStatus();
-  const absl::StatusOr<gid_t> id = SocketGroup(group);
-  if (!id.ok()) return id.status();
-  for (const ListenAddress& address : listen) {
-    if (address.unix_path.empty()) continue;
-    LOSSD_RETURN_IF_ERROR(ShareSocket(address.unix_path, *id));
-  }
-  return absl::OkStatus();
+// The others are for arenas, files and HTTP.
+size_t MostConnections(int wanted) {
+  rlimit files = {};
+  getrlimit(RLIMIT_NOFILE, &files);
+  return static_cast<size_t>(
+      std::min<rlim_t>(static_cast<rlim_t>(wanted), files.rlim_cur / 4 * 3));
 }
 
 std::chrono::duration<double> Seconds(double seconds) {
@@ -124,7 +111,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   const absl::StatusOr<std::vector<ListenAddress>> listen =
       ParseAll(options.listen);
   if (!listen.ok()) return listen.status();
-  LOSSD_RETURN_IF_ERROR(CheckAllFree(*listen));
   const absl::StatusOr<ListenAddress> arena_listen =
       ParseArenaListen(options.arena_listen, *listen);
   if (!arena_listen.ok()) return arena_listen.status();
@@ -136,6 +122,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       options.memory_budget > 0 ? options.memory_budget : MemoryLimit() / 2;
   std::unique_ptr<Server> server(
       new Server(options, threads, memory_budget, AbsoluteText(*arena_listen)));
+  // Clients wait until it serves.
+  const size_t max_connections = MostConnections(options.max_connections);
+  absl::StatusOr<std::unique_ptr<RpcListener>> listener = RpcListener::Listen(
+      {.addresses = *listen,
+       .group = options.socket_group,
+       .max_connections = max_connections,
+       .unacknowledged_milliseconds = kKeepaliveMilliseconds});
+  LOSSD_RETURN_IF_ERROR(listener.status());
+  server->listener_ = *std::move(listener);
   // Before somebody can ask for its figures.
   if (!options.arena_listen.empty()) {
     LOSSD_RETURN_IF_ERROR(server->ListenForArenas(*arena_listen));
@@ -151,28 +146,30 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   }
   // gRPC's health service says "serving" as soon as it listens.
   LOSSD_RETURN_IF_ERROR(RunSelfTest());
-  LOSSD_RETURN_IF_ERROR(server->Listen(*listen));
+  LOSSD_RETURN_IF_ERROR(server->Serve());
   if (!Reproducible()) {
     LogWarning("not_reproducible",
                {{"message",
                  "this machine has no fused multiply-add: bits may "
                  "differ from those of other machines"}});
   }
-  LogInfo("serving", {{"version", kVersion},
-                      {"listen", server->addresses_},
-                      {"arena_listen", options.arena_listen},
-                      {"metrics_listen", server->metrics_address()},
-                      {"threads", threads},
-                      {"threads_wanted", options.threads},
-                      {"cpu_budget", budget},
-                      {"simd", std::string(SimdTarget())},
-                      {"numerics_version", std::string(NumericsVersion())},
-                      {"max_message_bytes", options.max_message_bytes},
-                      {"max_items", options.max_items},
-                      {"memory_budget", memory_budget},
-                      {"drain_delay", options.drain_delay},
-                      {"drain_timeout", options.drain_timeout},
-                      {"log_level", options.log_level}});
+  LogInfo("serving",
+          {{"version", kVersion},
+           {"listen", server->addresses_},
+           {"arena_listen", options.arena_listen},
+           {"metrics_listen", server->metrics_address()},
+           {"threads", threads},
+           {"threads_wanted", options.threads},
+           {"cpu_budget", budget},
+           {"simd", std::string(SimdTarget())},
+           {"numerics_version", std::string(NumericsVersion())},
+           {"max_connections", static_cast<int64_t>(max_connections)},
+           {"max_message_bytes", options.max_message_bytes},
+           {"max_items", options.max_items},
+           {"memory_budget", memory_budget},
+           {"drain_delay", options.drain_delay},
+           {"drain_timeout", options.drain_timeout},
+           {"log_level", options.log_level}});
   return server;
 }
 
@@ -232,14 +229,12 @@ absl::Status Server::ListenForArenas(const ListenAddress& address) {
   return absl::OkStatus();
 }
 
-absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
+absl::Status Server::Serve() {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(
       static_cast<int>(options_.max_message_bytes));
-  // Otherwise two servers could share a port without a word.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // A megabyte of gzip can inflate to a gigabyte, outside every limit.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
@@ -259,22 +254,11 @@ absl::Status Server::Listen(const std::vector<ListenAddress>& listen) {
   });
   builder.RegisterService(&service_);
   builder.RegisterCallbackGenericService(&unknown_);
-  std::vector<int> ports(listen.size());
-  for (size_t i = 0; i < listen.size(); ++i) {
-    builder.AddListeningPort(listen[i].text, grpc::InsecureServerCredentials(),
-                             &ports[i]);
-  }
+  listener_->AddTo(builder, grpc::InsecureServerCredentials());
   grpc_ = builder.BuildAndStart();
-  if (grpc_ == nullptr) {
-    // gRPC does not say why. Perhaps the reason can still be seen.
-    LOSSD_RETURN_IF_ERROR(CheckAllFree(listen));
-    return absl::FailedPreconditionError(absl::StrCat(
-        "cannot listen on all of ", absl::StrJoin(options_.listen, ", ")));
-  }
-  LOSSD_RETURN_IF_ERROR(ShareSockets(listen, options_.socket_group));
-  for (size_t i = 0; i < listen.size(); ++i) {
-    addresses_.push_back(WithPort(listen[i], ports[i]));
-  }
+  if (grpc_ == nullptr) return absl::InternalError("gRPC did not start");
+  addresses_ = listener_->addresses();
+  listener_->Serve();
   grpc_->GetHealthCheckService()->SetServingStatus(kServiceName, true);
   if (http_ != nullptr) http_->SetServing(true);
   return absl::OkStatus();
@@ -290,6 +274,7 @@ void Server::Shutdown() {
   changed_.wait_for(lock, Seconds(options_.drain_delay),
                     [this] { return abandon_.load(); });
   lock.unlock();
+  listener_->Stop();
   AwaitDrained();
   LogInfo("stopped", {});
 }

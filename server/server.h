@@ -18,7 +18,8 @@
 #include "server/arena/arena_registry.h"
 #include "server/buffer_pool.h"
 #include "server/compute_handler.h"
-#include "server/listen_address.h"
+#include "server/listen/listen_address.h"
+#include "server/listen/rpc_listener.h"
 #include "server/memory_budget.h"
 #include "server/metrics.h"
 #include "server/metrics_http.h"
@@ -62,7 +63,7 @@ class Server {
   Server(const ServerOptions& options, int threads, int64_t memory_budget,
          const std::string& arena_address);
   absl::Status ListenForArenas(const ListenAddress& address);
-  absl::Status Listen(const std::vector<ListenAddress>& listen);
+  absl::Status Serve();
   void AwaitDrained();
   std::string MetricsText();
 
@@ -80,6 +81,7 @@ class Server {
   UnknownMethodService unknown_;
   std::unique_ptr<ArenaListener> arena_listener_;
   std::unique_ptr<MetricsHttp> http_;
+  std::unique_ptr<RpcListener> listener_;
   std::unique_ptr<grpc::Server> grpc_;
   std::vector<std::string> addresses_;
 

@@ -28,6 +28,9 @@ class Descriptor {
   // Negative if empty.
   int number() const { return number_; }
 
+  // The caller closes it.
+  [[nodiscard]] int Release() { return std::exchange(number_, -1); }
+
  private:
   int number_ = -1;
 };

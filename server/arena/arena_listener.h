@@ -7,14 +7,14 @@
 #include <list>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/arena/descriptor.h"
 #include "server/arena/arena_registry.h"
-#include "server/arena/arena_socket.h"
-#include "server/listen_address.h"
+#include "server/listen/acceptor.h"
+#include "server/listen/listen_address.h"
+#include "server/listen/unix_socket.h"
 
 namespace lossd {
 
@@ -49,26 +49,22 @@ class ArenaListener {
   struct Served;
 
   ArenaListener(const Options& options, ArenaRegistry& registry,
-                std::unique_ptr<ArenaSocket> socket, Descriptor wake);
-  void Loop();
-  // One client, if there is one. An error if nobody can be accepted now.
-  absl::Status Accept();
+                std::unique_ptr<UnixSocket> socket,
+                std::unique_ptr<Acceptor> acceptor);
+  void Accepted(Descriptor socket);
   // RESOURCE_EXHAUSTED if there are too many.
   absl::Status Serve(Served& served);
   void JoinFinished();
 
   const size_t max_connections_;
   ArenaRegistry& registry_;
-  const std::unique_ptr<ArenaSocket> socket_;
-  // An eventfd: the loop has something else to do than to accept.
-  const Descriptor wake_;
-  std::atomic<bool> stopping_ = false;
+  const std::unique_ptr<UnixSocket> socket_;
   std::atomic<size_t> connections_ = 0;
   std::atomic<uint64_t> refused_ = 0;
-  // Of the loop, and then of the destructor.
+  // Of the acceptor, and then of the destructor.
   ArenaRegistry::Owner last_owner_ = 0;
   std::list<Served> served_;
-  std::thread thread_;
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 }  // namespace lossd

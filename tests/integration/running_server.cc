@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "gtest/gtest.h"
-#include "server/listen_address.h"
+#include "server/listen/listen_address.h"
 #include "server/logging.h"
 
 namespace lossd::test {

@@ -39,8 +39,10 @@ std::vector<std::string> Anywhere(const std::vector<std::string>& more) {
 
 // A lossd that serves.
 struct Lossd {
-  explicit Lossd(const std::vector<std::string>& arguments = kAnywhere)
-      : process(arguments),
+  explicit Lossd(const std::vector<std::string>& arguments = kAnywhere,
+                 const std::vector<std::string>& program = {LOSSD_BIN_DIR
+                                                            "/lossd"})
+      : process(arguments, program),
         serving(process.AwaitEvent("serving")),
         address(serving["listen"][0]),
         metrics(serving["metrics_listen"]) {}
@@ -176,6 +178,42 @@ TEST(LossdTest, MakesOpenMpPassiveAndKeepsItsName) {
   std::string name;
   std::getline(std::ifstream(proc + "/comm"), name);
   EXPECT_EQ(name, "lossd");
+}
+
+TEST(LossdTest, ClosesMoreConnectionsThanAreAllowed) {
+  const Lossd lossd(Anywhere({"--max_connections=2"}));
+  {
+    SilentConnection first;
+    SilentConnection second;
+    first.Open(lossd.address);
+    second.Open(lossd.address);
+    SilentConnection third;
+    third.Open(lossd.address);
+    while (!third.Ended()) std::this_thread::yield();
+    EXPECT_FALSE(first.Ended());
+    EXPECT_FALSE(second.Ended());
+  }
+  // Their places are free when the server has seen that they are gone.
+  while (!CallRaw(Connect(lossd.address), kComputePath, "", nullptr).ok()) {
+    std::this_thread::yield();
+  }
+}
+
+TEST(LossdTest, OutlivesMoreConnectionsThanItHasDescriptors) {
+  constexpr int kDescriptors = 64;
+  const Lossd lossd(kAnywhere,
+                    {"prlimit", "--nofile=64:64", LOSSD_BIN_DIR "/lossd"});
+  EXPECT_EQ(lossd.serving["max_connections"], kDescriptors / 4 * 3);
+  {
+    std::vector<SilentConnection> connections(4 * kDescriptors);
+    for (SilentConnection& connection : connections) {
+      connection.Open(lossd.address);
+    }
+    while (!connections.back().Ended()) std::this_thread::yield();
+  }
+  while (!CallRaw(Connect(lossd.address), kComputePath, "", nullptr).ok()) {
+    std::this_thread::yield();
+  }
 }
 
 TEST(LossdTest, FinishesWhatIsInFlight) {

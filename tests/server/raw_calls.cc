@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <limits>
 #include <utility>
 
@@ -167,8 +168,13 @@ void SilentConnection::Open(const std::string& address) {
 }
 
 bool SilentConnection::Ended() const {
-  char byte = 0;
-  return recv(number_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+  // What the server says first does not matter.
+  std::array<char, 256> bytes;
+  ssize_t received = 0;
+  do {
+    received = recv(number_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+  } while (received > 0);
+  return received == 0 || errno == ECONNRESET;
 }
 
 }  // namespace lossd

@@ -442,7 +442,8 @@ TEST_F(ArenaListenerTest, WithoutDescriptorsClientsWait) {
   ASSERT_EQ(dup2(out.number(), STDOUT_FILENO), STDOUT_FILENO);
   EXPECT_THAT(
       text.data(),
-      HasSubstr("\"event\":\"arena_accept\",\"error\":\"Too many open"));
+      HasSubstr(
+          "\"event\":\"accept\",\"for\":\"arenas\",\"error\":\"Too many open"));
   EXPECT_THAT(refused, HasSubstr("Too many open files"));
   const auto answer = second.Receive();
   ASSERT_TRUE(answer.has_value());

@@ -1,7 +1,7 @@
 // Which users besides lossd's own may open its Unix sockets.
 
-#ifndef LOSSD_SERVER_SOCKET_GROUP_H_
-#define LOSSD_SERVER_SOCKET_GROUP_H_
+#ifndef LOSSD_SERVER_LISTEN_SOCKET_GROUP_H_
+#define LOSSD_SERVER_LISTEN_SOCKET_GROUP_H_
 
 #include <sys/types.h>
 
@@ -22,4 +22,4 @@ absl::Status ShareSocket(const std::string& path, gid_t group);
 
 }  // namespace lossd
 
-#endif  // LOSSD_SERVER_SOCKET_GROUP_H_
+#endif  // LOSSD_SERVER_LISTEN_SOCKET_GROUP_H_

@@ -1,4 +1,4 @@
-#include "server/socket_group.h"
+#include "server/listen/socket_group.h"
 
 #include <grp.h>
 #include <sys/stat.h>
