@@ -12,7 +12,10 @@ RUN --mount=type=bind,source=deploy,target=/deploy \
     /deploy/install_packages.sh runtime && rm -rf /var/lib/apt/lists/*
 # In a container loopback reaches nobody. Variables rather than arguments of
 # ENTRYPOINT, since a flag of the same name replaces them.
+# A container has a network of its own: what is published, and whether with TLS,
+# is the operator's choice.
 ENV LOSSD_LISTEN=0.0.0.0:50051 \
+    LOSSD_ALLOW_PLAINTEXT=true \
     LOSSD_METRICS_LISTEN=0.0.0.0:9464 \
     OMP_WAIT_POLICY=passive
 EXPOSE 50051 9464

@@ -22,6 +22,7 @@ lossd_find_package(nlohmann_json nlohmann-json3-dev CONFIG)
 
 if(LOSSD_BUILD_SERVER)
   lossd_find_package(civetweb libcivetweb-dev CONFIG)
+  lossd_find_package(OpenSSL libssl-dev)
   # Debian's prometheus-cpp has no version file, so no version can be asked for.
   lossd_find_package(prometheus-cpp prometheus-cpp-dev CONFIG)
   lossd_find_package(spdlog libspdlog-dev CONFIG)

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/core/status_macros.h"
 #include "server/error_details.h"
 #include "server/reactor.h"
 #include "server/status_adapter.h"
@@ -21,6 +22,18 @@ absl::Status NoMemory(int64_t bytes) {
   return TryAgain(absl::StrCat("there is no memory now for the ", bytes,
                                " bytes of this call, try again later"),
                   kNoMemoryDelay);
+}
+
+// Takes `bytes` of the share for a call that has `beside` of it already.
+absl::Status TakeOf(MemoryShare& share, int64_t bytes, int64_t beside) {
+  if (share.Take(bytes)) return absl::OkStatus();
+  const int64_t limit = share.limit();
+  const std::string text = absl::StrCat(
+      "the ", bytes, " bytes of this call are more than is left of the ", limit,
+      " that its caller may have in flight");
+  const bool never = bytes > limit - beside;
+  return never ? LimitExceeded("identity", text)
+               : LimitExceededNow("identity", text, kNoMemoryDelay);
 }
 
 }  // namespace
@@ -41,6 +54,7 @@ absl::StatusOr<std::optional<wire::AnnouncedBytes>> AnnouncedBy(
 
 absl::Status ReserveMore(MemoryBudget& budget, int64_t bytes,
                          absl::string_view what, int64_t beside,
+                         const std::shared_ptr<MemoryShare>& share,
                          MemoryBudget::Reservation* reserved) {
   const int64_t lacking = bytes - reserved->bytes();
   if (lacking <= 0) return absl::OkStatus();
@@ -52,19 +66,41 @@ absl::Status ReserveMore(MemoryBudget& budget, int64_t bytes,
                      " of the same call are more than the memory budget of ",
                      most, " bytes"));
   }
+  if (share != nullptr) {
+    LOSSD_RETURN_IF_ERROR(TakeOf(*share, lacking, beside + reserved->bytes()));
+  }
   auto more = budget.TryReserveMore(lacking);
   if (!more) {
+    if (share != nullptr) share->Return(lacking);
     return TryAgain(absl::StrCat("there is no memory now for the ", bytes,
                                  " bytes of the ", what, ", try again later"),
                     kNoMemoryDelay);
   }
   reserved->Add(*std::move(more));
+  reserved->BelongTo(share);
   return absl::OkStatus();
 }
 
 Admission::~Admission() { AcquireFromGrpc(&timers); }
 
-void Admission::Start(int64_t bytes, Done done) {
+void Admission::Start(int64_t bytes, std::shared_ptr<MemoryShare> share,
+                      Done done) {
+  if (share == nullptr) return StartWithShare(bytes, std::move(done));
+  const absl::Status taken = TakeOf(*share, bytes, 0);
+  if (!taken.ok()) return done(taken);
+  StartWithShare(bytes,
+                 [bytes, share = std::move(share), done = std::move(done)](
+                     absl::StatusOr<MemoryBudget::Reservation> memory) {
+                   if (memory.ok()) {
+                     memory->BelongTo(share);
+                   } else {
+                     share->Return(bytes);
+                   }
+                   done(std::move(memory));
+                 });
+}
+
+void Admission::StartWithShare(int64_t bytes, Done done) {
   if (auto reservation = budget_.TryReserve(bytes)) {
     return done(*std::move(reservation));
   }

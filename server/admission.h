@@ -32,11 +32,12 @@ absl::StatusOr<std::optional<wire::AnnouncedBytes>> AnnouncedBy(
     const grpc::CallbackServerContext& call);
 
 // Makes `reserved` at least `bytes` large, for a call that has been admitted;
-// `what` is what the bytes are of, `beside` what else the call has reserved.
-// RESOURCE_EXHAUSTED if there can never be so many, UNAVAILABLE if there are
-// not now.
+// `what` is what the bytes are of, `beside` what else the call has reserved,
+// `share` whose they are, or null. RESOURCE_EXHAUSTED if there can never be so
+// many, or if the share has them not; UNAVAILABLE if there are not now.
 absl::Status ReserveMore(MemoryBudget& budget, int64_t bytes,
                          absl::string_view what, int64_t beside,
+                         const std::shared_ptr<MemoryShare>& share,
                          MemoryBudget::Reservation* reserved);
 
 // Waits for memory, for one call.
@@ -52,11 +53,12 @@ class Admission {
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
 
-  // Calls `done` once, perhaps before this returns: with `bytes` of the budget,
-  // UNAVAILABLE if there are none in time or too many calls wait,
-  // RESOURCE_EXHAUSTED if there never are. This must outlive the call of
+  // Calls `done` once, perhaps before this returns: with `bytes` of the budget
+  // and of `share`, unless that is null; RESOURCE_EXHAUSTED if the share has
+  // them not; UNAVAILABLE if the budget has none in time or too many calls
+  // wait; RESOURCE_EXHAUSTED if it never has. This must outlive the call of
   // Start, but `done` may let it be destroyed afterwards.
-  void Start(int64_t bytes, Done done);
+  void Start(int64_t bytes, std::shared_ptr<MemoryShare> share, Done done);
 
   // If `done` has not been called yet, it is now, with CANCELLED. May run
   // beside anything but Start.
@@ -85,6 +87,8 @@ class Admission {
   };
 
   static constexpr std::chrono::milliseconds kLongestWait{100};
+
+  void StartWithShare(int64_t bytes, Done done);
 
   MemoryBudget& budget_;
   const std::chrono::milliseconds longest_wait_;

@@ -28,17 +28,19 @@ class ComputeReactor;
 // The work of a call, which says what became of it to the reactor.
 class ComputeJob final : public Job {
  public:
-  ComputeJob(ComputeReactor& reactor, std::string caller,
-             const grpc::ByteBuffer& request, const ComputeContext& context,
+  ComputeJob(ComputeReactor& reactor, const std::string& peer,
+             const Identity& identity, const grpc::ByteBuffer& request,
+             const ComputeContext& context,
              MemoryBudget::Reservation for_request,
              std::shared_ptr<MemoryBudget::Reservation> for_reply)
       : reactor_(reactor),
-        caller_(std::move(caller)),
+        caller_(identity.name.empty() ? peer : identity.name),
+        share_(identity.share),
         budget_(context.budget),
         for_request_(std::move(for_request)),
         for_reply_(std::move(for_reply)),
         batch_(request, context.limits, context.metrics, context.pool,
-               ArenasOf(context.arenas, caller_),
+               ArenasOf(context.arenas, peer),
                {.for_messages =
                     [this](int64_t bytes) {
                       return Reserve(bytes, "messages", &for_messages_);
@@ -63,11 +65,12 @@ class ComputeJob final : public Job {
                        MemoryBudget::Reservation* reserved) {
     const int64_t beside = for_request_.bytes() + for_messages_.bytes() +
                            for_reply_->bytes() - reserved->bytes();
-    return ReserveMore(budget_, bytes, what, beside, reserved);
+    return ReserveMore(budget_, bytes, what, beside, share_, reserved);
   }
 
   ComputeReactor& reactor_;
   const std::string caller_;
+  const std::shared_ptr<MemoryShare> share_;
   MemoryBudget& budget_;
   // Go after the batch, which has the request.
   const MemoryBudget::Reservation for_request_;
@@ -89,16 +92,7 @@ class ComputeReactor final : public RawReactor {
         call_(call),
         rpc_(context.metrics, Metrics::Method::kCompute),
         admission_(context.budget) {
-    // A message that would be refused need not be sent.
-    const auto announced = AnnouncedBy(call);
-    if (context_.scheduler.Full()) {
-      EndWith(TooManyJobs());
-    } else if (!announced.ok()) {
-      EndWith(announced.status());
-    } else {
-      if (*announced) announced_ = Bounded(**announced);
-      Admit();
-    }
+    Begin();
   }
 
   // Why the answer is not wanted any more, if it is not.
@@ -116,6 +110,18 @@ class ComputeReactor final : public RawReactor {
   }
 
  private:
+  // A message that would be refused need not be sent.
+  void Begin() {
+    absl::StatusOr<Identity> identity = context_.authenticator.Identify(call_);
+    if (!identity.ok()) return EndWith(identity.status());
+    identity_ = *std::move(identity);
+    if (context_.scheduler.Full()) return EndWith(TooManyJobs());
+    const auto announced = AnnouncedBy(call_);
+    if (!announced.ok()) return EndWith(announced.status());
+    if (*announced) announced_ = Bounded(**announced);
+    Admit();
+  }
+
   void ReadDone(bool ok) override {
     if (!has_request_) {
       if (!ok) return EndWith(NoRequest());
@@ -149,7 +155,7 @@ class ComputeReactor final : public RawReactor {
   }
 
   void Admit() {
-    admission_.Start(WorstCase(),
+    admission_.Start(WorstCase(), identity_.share,
                      [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
                        if (!memory.ok()) return EndWith(memory.status());
                        reserved_ = *std::move(memory);
@@ -167,9 +173,11 @@ class ComputeReactor final : public RawReactor {
   // What a call takes of which nothing else is known: a message as large as the
   // limit.
   int64_t WorstCase() const {
-    return announced_ ? announced_->request + announced_->reply
-                      : std::min(context_.limits.max_message_bytes,
-                                 context_.budget.figures().budget);
+    if (announced_) return announced_->request + announced_->reply;
+    const int64_t most = std::min(context_.limits.max_message_bytes,
+                                  context_.budget.figures().budget);
+    return identity_.share != nullptr ? std::min(most, identity_.share->limit())
+                                      : most;
   }
 
   // Once the request is there.
@@ -199,9 +207,9 @@ class ComputeReactor final : public RawReactor {
     MemoryBudget::Reservation for_request = reserved_.Split(bytes);
     for_reply_ =
         std::make_shared<MemoryBudget::Reservation>(std::move(reserved_));
-    auto job =
-        std::make_unique<ComputeJob>(*this, call_.peer(), request_, context_,
-                                     std::move(for_request), for_reply_);
+    auto job = std::make_unique<ComputeJob>(*this, call_.peer(), identity_,
+                                            request_, context_,
+                                            std::move(for_request), for_reply_);
     const bool small = request_.Length() <= kSmallWork;
     // The job keeps what it needs of the request.
     request_.Clear();
@@ -218,6 +226,7 @@ class ComputeReactor final : public RawReactor {
   grpc::CallbackServerContext& call_;
   Metrics::Rpc rpc_;
   Admission admission_;
+  Identity identity_;
   std::optional<wire::AnnouncedBytes> announced_;
   MemoryBudget::Reservation reserved_;
   // Small tensors are copied into the reply, which gRPC has until OnDone.

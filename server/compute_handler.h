@@ -9,6 +9,7 @@
 #include <string>
 
 #include "server/arena/arena_registry.h"
+#include "server/auth/authenticator.h"
 #include "server/batch.h"
 #include "server/buffer_pool.h"
 #include "server/memory_budget.h"
@@ -26,6 +27,7 @@ struct ComputeContext {
   const BatchLimits& limits;
   // Set when what waits is to be refused rather than computed.
   const std::atomic<bool>& abandon;
+  const Authenticator& authenticator;
   // Null if there are none.
   const ArenaRegistry* arenas = nullptr;
   // Where callers get them; empty if there are none.

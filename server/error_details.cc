@@ -19,6 +19,22 @@ absl::Status With(absl::Status status,
   return status;
 }
 
+absl::Status WithReason(absl::Status status, const char* reason) {
+  v1::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("lossd");
+  return With(std::move(status), info);
+}
+
+absl::Status WithDelay(absl::Status status, double seconds) {
+  v1::RetryInfo info;
+  const double whole = std::floor(seconds);
+  info.mutable_retry_delay()->set_seconds(static_cast<int64_t>(whole));
+  info.mutable_retry_delay()->set_nanos(
+      static_cast<int32_t>(std::lround((seconds - whole) * 1e9)));
+  return With(std::move(status), info);
+}
+
 }  // namespace
 
 absl::Status NumericsVersionMismatch(const std::string& wanted,
@@ -44,13 +60,21 @@ absl::Status LimitExceeded(const std::string& subject,
   return With(absl::ResourceExhaustedError(text), failure);
 }
 
+absl::Status LimitExceededNow(const std::string& subject,
+                              const std::string& text, double seconds) {
+  return WithDelay(LimitExceeded(subject, text), seconds);
+}
+
+absl::Status NotAuthenticated(const std::string& text) {
+  return WithReason(absl::UnauthenticatedError(text), "UNAUTHENTICATED");
+}
+
+absl::Status NotAllowed(const std::string& text) {
+  return WithReason(absl::PermissionDeniedError(text), "PERMISSION_DENIED");
+}
+
 absl::Status TryAgain(const std::string& text, double seconds) {
-  v1::RetryInfo info;
-  const double whole = std::floor(seconds);
-  info.mutable_retry_delay()->set_seconds(static_cast<int64_t>(whole));
-  info.mutable_retry_delay()->set_nanos(
-      static_cast<int32_t>(std::lround((seconds - whole) * 1e9)));
-  return With(absl::UnavailableError(text), info);
+  return WithDelay(absl::UnavailableError(text), seconds);
 }
 
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {

@@ -26,6 +26,14 @@ absl::Status NumericsVersionMismatch(const std::string& wanted,
 // "message".
 absl::Status LimitExceeded(const std::string& subject, const std::string& text);
 
+// RESOURCE_EXHAUSTED, with a QuotaFailure and a RetryInfo: it passes.
+absl::Status LimitExceededNow(const std::string& subject,
+                              const std::string& text, double seconds);
+
+// UNAUTHENTICATED and PERMISSION_DENIED, with an ErrorInfo.
+absl::Status NotAuthenticated(const std::string& text);
+absl::Status NotAllowed(const std::string& text);
+
 // UNAVAILABLE, with a RetryInfo.
 absl::Status TryAgain(const std::string& text, double seconds);
 

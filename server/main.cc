@@ -14,9 +14,9 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "server/config/options.h"
 #include "server/library_logs.h"
 #include "server/logging.h"
-#include "server/options.h"
 #include "server/server.h"
 
 namespace {
@@ -40,6 +40,7 @@ sigset_t BlockStopSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -49,16 +50,24 @@ int Fail(const absl::Status& status) {
   return absl::IsInternal(status) ? 1 : 2;
 }
 
-void ServeUntilSignalled(lossd::Server& server, const sigset_t& signals) {
+void AwaitStopSignal(lossd::Server& server, const sigset_t& signals) {
   int number = 0;
-  sigwait(&signals, &number);
-  lossd::LogInfo("signal", {{"number", number}});
+  while (sigwait(&signals, &number) == 0 && number == SIGHUP) {
+    lossd::LogInfo("reloading", {});
+    server.Reload();
+  }
+}
+
+// False if it was told twice to stop.
+bool ServeUntilSignalled(lossd::Server& server, const sigset_t& signals) {
+  AwaitStopSignal(server, signals);
   std::atomic<bool> done = false;
+  std::atomic<bool> hurried = false;
   std::thread second([&] {
-    int again = 0;
-    sigwait(&signals, &again);
+    AwaitStopSignal(server, signals);
     if (done) return;
-    lossd::LogWarning("hurrying", {{"number", again}});
+    lossd::LogWarning("hurrying", {});
+    hurried = true;
     server.Hurry();
   });
   server.Shutdown();
@@ -67,6 +76,7 @@ void ServeUntilSignalled(lossd::Server& server, const sigset_t& signals) {
   // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread)
   pthread_kill(second.native_handle(), SIGTERM);
   second.join();
+  return !hurried;
 }
 
 }  // namespace
@@ -91,6 +101,5 @@ int main(int argc, char** argv) {
   const absl::StatusOr<std::unique_ptr<lossd::Server>> server =
       lossd::Server::Start(line->options);
   if (!server.ok()) return Fail(server.status());
-  ServeUntilSignalled(**server, signals);
-  return 0;
+  return ServeUntilSignalled(**server, signals) ? 0 : 1;
 }

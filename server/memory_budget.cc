@@ -89,13 +89,16 @@ MemoryBudget::Reservation::Reservation(std::shared_ptr<State> state,
     : state_(std::move(state)), bytes_(bytes) {}
 
 MemoryBudget::Reservation::Reservation(Reservation&& other) noexcept
-    : state_(std::move(other.state_)), bytes_(std::exchange(other.bytes_, 0)) {}
+    : state_(std::move(other.state_)),
+      share_(std::move(other.share_)),
+      bytes_(std::exchange(other.bytes_, 0)) {}
 
 MemoryBudget::Reservation& MemoryBudget::Reservation::operator=(
     Reservation&& other) noexcept {
   // What this held goes back with `old`.
   Reservation old(std::move(*this));
   state_ = std::move(other.state_);
+  share_ = std::move(other.share_);
   bytes_ = std::exchange(other.bytes_, 0);
   return *this;
 }
@@ -104,18 +107,28 @@ void MemoryBudget::Reservation::Shrink(int64_t to) {
   assert(0 <= to && to <= bytes_);
   const int64_t returned = bytes_ - to;
   bytes_ = to;
-  if (returned > 0) state_->Return(returned);
+  if (returned == 0) return;
+  // First, since whoever gets the room may be of the same share.
+  if (share_ != nullptr) share_->Return(returned);
+  state_->Return(returned);
 }
 
 MemoryBudget::Reservation MemoryBudget::Reservation::Split(int64_t bytes) {
   assert(0 <= bytes && bytes <= bytes_);
   bytes_ -= bytes;
-  return {state_, bytes};
+  Reservation part(state_, bytes);
+  part.share_ = share_;
+  return part;
 }
 
 void MemoryBudget::Reservation::Add(Reservation other) {
+  assert(other.share_ == nullptr);
   if (state_ == nullptr) state_ = other.state_;
   bytes_ += std::exchange(other.bytes_, 0);
+}
+
+void MemoryBudget::Reservation::BelongTo(std::shared_ptr<MemoryShare> share) {
+  share_ = std::move(share);
 }
 
 MemoryBudget::MemoryBudget(int64_t bytes, size_t max_waiting)

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "server/memory_share.h"
 
 namespace lossd {
 
@@ -42,8 +43,15 @@ class MemoryBudget {
     // Takes `bytes`, at most bytes(), out of this one, to be returned on its
     // own.
     [[nodiscard]] Reservation Split(int64_t bytes);
-    // Takes over what `other`, of the same budget, holds.
+    // Takes over what `other`, of the same budget and nobody's share, holds:
+    // the caller has taken that much out of this one's share.
     void Add(Reservation other);
+
+    // The bytes, which the caller has taken out of `share`, go back to it with
+    // those of the budget.
+    void BelongTo(std::shared_ptr<MemoryShare> share);
+    // Null if they are nobody's.
+    MemoryShare* share() const { return share_.get(); }
 
    private:
     friend class MemoryBudget;
@@ -51,6 +59,7 @@ class MemoryBudget {
     Reservation(std::shared_ptr<State> state, int64_t bytes);
 
     std::shared_ptr<State> state_;
+    std::shared_ptr<MemoryShare> share_;
     int64_t bytes_ = 0;
   };
 

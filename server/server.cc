@@ -17,6 +17,7 @@
 #include "proto/wire/http2_settings.h"
 #include "proto/wire/stream_limits.h"
 #include "server/cpu_budget.h"
+#include "server/listen/tcp_sockets.h"
 #include "server/logging.h"
 #include "server/memory_limit.h"
 #include "server/selftest.h"
@@ -37,6 +38,12 @@ constexpr std::chrono::seconds kLinger(1);
 // How long a connection with calls may be silent before the server asks whether
 // the client is there, and how long the client may take to answer.
 constexpr int kKeepaliveMilliseconds = 20'000;
+
+// How long a client may take for TLS and its first frame.
+constexpr int kHandshakeMilliseconds = 10'000;
+
+// Of one call.
+constexpr int kMaxMetadataBytes = 8 << 10;
 
 // Most calls at a time on one connection; a client's further ones wait there.
 constexpr int kMaxStreams = 128;
@@ -100,6 +107,31 @@ size_t MostConnections(int wanted) {
       std::min<rlim_t>(static_cast<rlim_t>(wanted), files.rlim_cur / 4 * 3));
 }
 
+// gRPC's library of it turns reflection on in whatever it is linked to.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>*
+                         plugins) override {
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return plugin->name() == "proto_server_reflection";
+    });
+  }
+};
+
+absl::Status CheckLoopback(const std::vector<ListenAddress>& listen) {
+  for (const ListenAddress& address : listen) {
+    if (!address.unix_path.empty()) continue;
+    const absl::StatusOr<bool> loopback = IsLoopback(address);
+    LOSSD_RETURN_IF_ERROR(loopback.status());
+    if (*loopback) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--listen ", address.text,
+        " can be reached from other machines: give --tls_certificate and "
+        "--tls_key, or --allow_plaintext where the network is trusted"));
+  }
+  return absl::OkStatus();
+}
+
 std::chrono::duration<double> Seconds(double seconds) {
   return std::chrono::duration<double>(seconds);
 }
@@ -122,6 +154,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       options.memory_budget > 0 ? options.memory_budget : MemoryLimit() / 2;
   std::unique_ptr<Server> server(
       new Server(options, threads, memory_budget, AbsoluteText(*arena_listen)));
+  LOSSD_RETURN_IF_ERROR(server->LoadAccess(*listen));
   // Clients wait until it serves.
   const size_t max_connections = MostConnections(options.max_connections);
   absl::StatusOr<std::unique_ptr<RpcListener>> listener = RpcListener::Listen(
@@ -178,6 +211,7 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
     : options_(options),
       metrics_(threads),
       limits_{threads, options.max_items, options.max_message_bytes},
+      authenticator_(options.identities),
       budget_(memory_budget, kMaxWaiting),
       arenas_(ArenaLimitsOf(memory_budget, options.max_message_bytes), budget_),
       pool_(std::min(kMaxFreeBytes, memory_budget / 4)),
@@ -186,13 +220,10 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
           [this](size_t jobs) { metrics_.SetQueueDepth(jobs); },
           [this](double seconds) { metrics_.AddBusySeconds(seconds); },
           [this] { pool_.TrimIdle(); }),
-      context_{scheduler_,
-               budget_,
-               pool_,
-               metrics_,
-               limits_,
-               abandon_,
-               arena_address.empty() ? nullptr : &arenas_,
+      context_{scheduler_,     budget_,
+               pool_,          metrics_,
+               limits_,        abandon_,
+               authenticator_, arena_address.empty() ? nullptr : &arenas_,
                arena_address},
       service_(context_),
       unknown_(metrics_) {}
@@ -210,6 +241,23 @@ std::string Server::MetricsText() {
 
 std::string Server::metrics_address() const {
   return http_ != nullptr ? http_->address() : "";
+}
+
+absl::Status Server::LoadAccess(const std::vector<ListenAddress>& listen) {
+  LOSSD_RETURN_IF_ERROR(authenticator_.Load());
+  if (!options_.tls_certificate.empty()) {
+    absl::StatusOr<std::unique_ptr<TlsCertificates>> tls =
+        TlsCertificates::Read({.certificate = options_.tls_certificate,
+                               .key = options_.tls_key,
+                               .client_ca = options_.tls_client_ca});
+    LOSSD_RETURN_IF_ERROR(tls.status());
+    tls_ = *std::move(tls);
+  } else if (!options_.allow_plaintext) {
+    LOSSD_RETURN_IF_ERROR(CheckLoopback(listen));
+  }
+  if (tls_ == nullptr && options_.identities.empty()) return absl::OkStatus();
+  reloader_ = std::make_unique<Reloader>(authenticator_, tls_.get());
+  return absl::OkStatus();
 }
 
 absl::Status Server::ListenForArenas(const ListenAddress& address) {
@@ -249,12 +297,20 @@ absl::Status Server::Serve() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              kKeepaliveMilliseconds);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             kHandshakeMilliseconds);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   wire::SetHttp2([&builder](const char* name, int number) {
     builder.AddChannelArgument(name, number);
   });
+  if (!options_.reflection) {
+    builder.SetOption(std::make_unique<WithoutReflection>());
+  }
   builder.RegisterService(&service_);
   builder.RegisterCallbackGenericService(&unknown_);
-  listener_->AddTo(builder, grpc::InsecureServerCredentials());
+  listener_->AddTo(builder, tls_ != nullptr
+                                ? tls_->Credentials()
+                                : grpc::InsecureServerCredentials());
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr) return absl::InternalError("gRPC did not start");
   addresses_ = listener_->addresses();
@@ -305,6 +361,10 @@ void Server::AwaitDrained() {
   }
   lock.unlock();
   shutdown.join();
+}
+
+void Server::Reload() {
+  if (reloader_ != nullptr) reloader_->Reload();
 }
 
 void Server::Hurry() {

@@ -16,14 +16,17 @@
 #include "absl/status/statusor.h"
 #include "server/arena/arena_listener.h"
 #include "server/arena/arena_registry.h"
+#include "server/auth/authenticator.h"
+#include "server/auth/reloader.h"
+#include "server/auth/tls_certificates.h"
 #include "server/buffer_pool.h"
 #include "server/compute_handler.h"
+#include "server/config/options.h"
 #include "server/listen/listen_address.h"
 #include "server/listen/rpc_listener.h"
 #include "server/memory_budget.h"
 #include "server/metrics.h"
 #include "server/metrics_http.h"
-#include "server/options.h"
 #include "server/scheduler.h"
 #include "server/service.h"
 
@@ -55,6 +58,10 @@ class Server {
   // the drain timeout. Does nothing the second time.
   void Shutdown();
 
+  // Reads certificates and identities again, now rather than when their files
+  // change. The log says what came of it.
+  void Reload();
+
   // Makes a Shutdown that is under way cancel what is in flight.
   void Hurry();
 
@@ -62,6 +69,7 @@ class Server {
   // `arena_address` as GetServerInfo says it.
   Server(const ServerOptions& options, int threads, int64_t memory_budget,
          const std::string& arena_address);
+  absl::Status LoadAccess(const std::vector<ListenAddress>& listen);
   absl::Status ListenForArenas(const ListenAddress& address);
   absl::Status Serve();
   void AwaitDrained();
@@ -72,6 +80,9 @@ class Server {
   Metrics metrics_;
   const BatchLimits limits_;
   std::atomic<bool> abandon_ = false;
+  Authenticator authenticator_;
+  // Null without TLS.
+  std::unique_ptr<TlsCertificates> tls_;
   MemoryBudget budget_;
   ArenaRegistry arenas_;
   BufferPool pool_;
@@ -83,6 +94,7 @@ class Server {
   std::unique_ptr<MetricsHttp> http_;
   std::unique_ptr<RpcListener> listener_;
   std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<Reloader> reloader_;
   std::vector<std::string> addresses_;
 
   std::mutex mutex_;

@@ -90,12 +90,14 @@ absl::Status CheckEmptyRequest(const grpc::ByteBuffer& body) {
 // would answer one that is not with UNIMPLEMENTED and no text.
 template <class Request, class Response>
 grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
-                                Metrics& metrics, Metrics::Method method,
+                                const ComputeContext& context,
+                                Metrics::Method method,
                                 const grpc::ByteBuffer& body,
                                 const Response& response,
                                 grpc::ByteBuffer* reply) {
-  auto* reactor = new UnaryReactor(*call, metrics, method);
-  absl::Status status = CheckEmptyRequest<Request>(body);
+  auto* reactor = new UnaryReactor(*call, context.metrics, method);
+  absl::Status status = context.authenticator.Identify(*call).status();
+  if (status.ok()) status = CheckEmptyRequest<Request>(body);
   bool own = false;
   if (status.ok() &&
       !grpc::SerializationTraits<Response>::Serialize(response, reply, &own)
@@ -150,7 +152,7 @@ LossServiceImpl::ComputeStream(grpc::CallbackServerContext* call) {
 grpc::ServerUnaryReactor* LossServiceImpl::ListLosses(
     grpc::CallbackServerContext* call, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return Reply<v1::ListLossesRequest>(call, context_.metrics,
+  return Reply<v1::ListLossesRequest>(call, context_,
                                       Metrics::Method::kListLosses, *request,
                                       Catalog::Get().list(), response);
 }
@@ -159,7 +161,7 @@ grpc::ServerUnaryReactor* LossServiceImpl::GetServerInfo(
     grpc::CallbackServerContext* call, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
   return Reply<v1::GetServerInfoRequest>(
-      call, context_.metrics, Metrics::Method::kGetServerInfo, *request,
+      call, context_, Metrics::Method::kGetServerInfo, *request,
       ServerInfo(context_, call->peer()), response);
 }
 

@@ -38,18 +38,7 @@ class StreamReactor final : public RawReactor {
         stream_(context.metrics, context.pool,
                 ArenasOf(context.arenas, call.peer()),
                 [this](int64_t bytes) { return ReserveHeader(bytes); }) {
-    if (context_.scheduler.Full()) {
-      EndWith(TooManyJobs());
-      return;
-    }
-    admission_.Start(
-        std::min(wire::kStreamBytes, context.budget.figures().budget),
-        [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
-          if (!memory.ok()) return EndWith(memory.status());
-          reserved_ = *std::move(memory);
-          const std::lock_guard lock(mutex_);
-          ReadIfRoom();
-        });
+    Begin();
   }
 
  private:
@@ -93,6 +82,22 @@ class StreamReactor final : public RawReactor {
     Next next_ = Next::kStep;
     absl::Status status_;
   };
+
+  void Begin() {
+    absl::StatusOr<Identity> identity = context_.authenticator.Identify(call_);
+    if (!identity.ok()) return EndWith(identity.status());
+    identity_ = *std::move(identity);
+    if (context_.scheduler.Full()) return EndWith(TooManyJobs());
+    admission_.Start(
+        std::min(wire::kStreamBytes, context_.budget.figures().budget),
+        identity_.share,
+        [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
+          if (!memory.ok()) return EndWith(memory.status());
+          reserved_ = *std::move(memory);
+          const std::lock_guard lock(mutex_);
+          ReadIfRoom();
+        });
+  }
 
   absl::Status Interrupted() const {
     return Interruption(call_, cancelled_, context_.abandon);
@@ -152,7 +157,8 @@ class StreamReactor final : public RawReactor {
         case Next::kEnd:
           return EndWith(status);
         case Next::kStep: {
-          auto job = std::make_unique<StreamJob>(*this, call_.peer());
+          auto job = std::make_unique<StreamJob>(
+              *this, identity_.name.empty() ? call_.peer() : identity_.name);
           if (!IsSmallStep(*job)) {
             return context_.scheduler.SubmitMore(std::move(job));
           }
@@ -194,7 +200,7 @@ class StreamReactor final : public RawReactor {
       return absl::OkStatus();
     }
     return ReserveMore(context_.budget, bytes, "header", reserved_.bytes(),
-                       &header_reserved_);
+                       identity_.share, &header_reserved_);
   }
 
   bool HasRoomOrWait() {
@@ -272,6 +278,7 @@ class StreamReactor final : public RawReactor {
   grpc::CallbackServerContext& call_;
   std::atomic<bool> cancelled_ = false;
   Admission admission_;
+  Identity identity_;
   // Go after the stream.
   MemoryBudget::Reservation reserved_;
   MemoryBudget::Reservation header_reserved_;

@@ -23,16 +23,16 @@ passed=0
 failed=0
 failures=()
 # A step that runs test cases appends a line "PASSED FAILED" here.
-LOSSD_CASES=$(mktemp)
-export LOSSD_CASES
-trap 'rm -f "$LOSSD_CASES"' EXIT
+TEST_CASES=$(mktemp)
+export TEST_CASES
+trap 'rm -f "$TEST_CASES"' EXIT
 
 # step NAME COMMAND...
 step() {
   local name=$1 start=$SECONDS verdict=passed
   shift
   printf '\n=== %s\n' "$name"
-  : >"$LOSSD_CASES"
+  : >"$TEST_CASES"
   if "$@"; then
     passed=$((passed + 1))
   else
@@ -44,7 +44,7 @@ step() {
   while read -r cases_passed cases_failed; do
     passed=$((passed + cases_passed))
     failed=$((failed + cases_failed))
-  done <"$LOSSD_CASES"
+  done <"$TEST_CASES"
   printf -- '--- %s %s after %d s\n' "$name" "$verdict" $((SECONDS - start))
 }
 

@@ -43,6 +43,8 @@ ALLOWED = {
                 r'["<]CLI/.*[">]', r'["<]prometheus/.*[">]',
                 r'["<]civetweb\.h[">]', r'"proto/(arena|wire)/.*"',
                 r'"lib/.*"', r'"server/.*"'],
+    "server/auth/": [STANDARD, POSIX, GRPC, r'"absl/.*"', r"<openssl/.*>",
+                     r'"proto/arena/.*"', r'"lib/.*"', r'"server/.*"'],
     "server/logging.cc": [STANDARD, r'["<]spdlog/.*[">]', r'"absl/.*"',
                           r'"server/.*"'],
     "server/logging.h": [STANDARD, r'["<]spdlog/.*[">]'],

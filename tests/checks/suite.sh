@@ -2,7 +2,7 @@
 # suite.sh BUILD_PRESET TEST_PRESET TARGET...: builds the targets and runs the
 # tests that the test preset selects.
 #
-# Appends "PASSED FAILED", counted in test cases, to the file $LOSSD_CASES when
+# Appends "PASSED FAILED", counted in test cases, to the file $TEST_CASES when
 # that is set.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -24,7 +24,7 @@ ctest --preset "$selection" --parallel "$jobs" \
   --output-junit test_results/ctest.junit || status=$?
 counts=$(tests/checks/count_cases.py "$folder/test_results")
 echo "$selection: $counts (cases passed, failed)"
-if [[ -n ${LOSSD_CASES-} ]]; then
-  echo "$counts" >>"$LOSSD_CASES"
+if [[ -n ${TEST_CASES-} ]]; then
+  echo "$counts" >>"$TEST_CASES"
 fi
 exit $status

@@ -2,7 +2,7 @@
 # check.sh IMAGE: starts lossd as the image says and checks what it does. Run by
 # run.sh, in a network and a process namespace of its own.
 #
-# Appends "PASSED FAILED" to the file $LOSSD_CASES.
+# Appends "PASSED FAILED" to the file $TEST_CASES.
 set -uo pipefail
 
 image=$1
@@ -95,5 +95,5 @@ check "SIGTERM ends it with 0" ends_on_stop_signal
 buildah rm "$container" >/dev/null
 [[ $failed -eq 0 ]] || cat "$log"
 echo "image: $passed $failed (checks passed, failed)"
-echo "$passed $failed" >>"$LOSSD_CASES"
+echo "$passed $failed" >>"$TEST_CASES"
 [[ $failed -eq 0 ]]

@@ -29,7 +29,7 @@ as_root() {
   [[ $EUID -eq 0 ]] || sudo=(sudo)
   "${sudo[@]}" env BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs TMPDIR="$work" \
     CONTAINERS_STORAGE_CONF="$work/storage.conf" \
-    LOSSD_CASES="$work/cases" "$@"
+    TEST_CASES="$work/cases" "$@"
 }
 trap 'as_root rm -rf --one-file-system "$work"' EXIT
 
@@ -82,7 +82,7 @@ status=0
 as_root unshare --net --pid --fork --kill-child --mount-proc \
   tests/image/check.sh localhost/lossd || status=$?
 # Not by root, whom the kernel keeps from files of others in /tmp.
-if [[ -n ${LOSSD_CASES-} ]]; then
-  cat "$work/cases" >>"$LOSSD_CASES"
+if [[ -n ${TEST_CASES-} ]]; then
+  cat "$work/cases" >>"$TEST_CASES"
 fi
 exit $status

@@ -13,25 +13,14 @@ import unittest
 import grpc
 import numpy
 
+from stubs import make_stubs
+
 LOSSD, PROTO_FOLDER, STUB_FOLDER = map(pathlib.Path, sys.argv[1:])
 # Longer than anything here takes, with sanitizers too.
 DEADLINE = 120
 
 
-def make_stubs():
-    STUB_FOLDER.mkdir(parents=True, exist_ok=True)
-    plugin = subprocess.run(["which", "grpc_python_plugin"], check=True,
-                            capture_output=True, text=True).stdout.strip()
-    protos = sorted(PROTO_FOLDER.glob("lossd/v1/*.proto"))
-    subprocess.run(["protoc", f"--proto_path={PROTO_FOLDER}",
-                    f"--plugin=protoc-gen-grpc_python={plugin}",
-                    f"--python_out={STUB_FOLDER}",
-                    f"--grpc_python_out={STUB_FOLDER}", *map(str, protos)],
-                   check=True)
-    sys.path.insert(0, str(STUB_FOLDER))
-
-
-make_stubs()
+make_stubs(PROTO_FOLDER, STUB_FOLDER)
 from lossd.v1 import loss_options_pb2 as loss_options  # noqa: E402
 from lossd.v1 import loss_service_pb2 as service  # noqa: E402
 from lossd.v1 import loss_service_pb2_grpc as service_grpc  # noqa: E402

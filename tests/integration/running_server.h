@@ -11,7 +11,7 @@
 
 #include "client/client.h"
 #include "lossd/v1/loss_service.grpc.pb.h"
-#include "server/options.h"
+#include "server/config/options.h"
 #include "server/server.h"
 
 namespace lossd::test {

@@ -48,7 +48,7 @@ TEST(AdmissionTest, WhatThereIsIsGivenAtOnce) {
   MemoryBudget budget(100, 1);
   Outcome outcome;
   Admission admission(budget, kForever);
-  admission.Start(60, outcome.Done());
+  admission.Start(60, nullptr, outcome.Done());
   ASSERT_EQ(outcome.calls(), 1);
   EXPECT_EQ(outcome.Wait()->bytes(), 60);
   admission.Cancel();
@@ -60,7 +60,7 @@ TEST(AdmissionTest, WaitsForRoom) {
   auto other = budget.TryReserve(50);
   Outcome outcome;
   Admission admission(budget, kForever);
-  admission.Start(60, outcome.Done());
+  admission.Start(60, nullptr, outcome.Done());
   EXPECT_EQ(outcome.calls(), 0);
   EXPECT_EQ(budget.figures().waiting, 1U);
   other->Shrink(40);
@@ -72,7 +72,7 @@ TEST(AdmissionTest, DoesNotWaitForEver) {
   const auto other = budget.TryReserve(50);
   Outcome outcome;
   Admission admission(budget, std::chrono::milliseconds(1));
-  admission.Start(60, outcome.Done());
+  admission.Start(60, nullptr, outcome.Done());
   EXPECT_THAT(outcome.Wait(),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("60 bytes")));
   EXPECT_EQ(budget.figures().waiting, 0U);
@@ -82,7 +82,7 @@ TEST(AdmissionTest, MoreThanThereEverIs) {
   MemoryBudget budget(100, 1);
   Outcome outcome;
   Admission admission(budget, kForever);
-  admission.Start(101, outcome.Done());
+  admission.Start(101, nullptr, outcome.Done());
   EXPECT_THAT(outcome.Wait(), StatusIs(absl::StatusCode::kResourceExhausted,
                                        HasSubstr("budget of 100")));
 }
@@ -94,8 +94,8 @@ TEST(AdmissionTest, TooManyWait) {
   Outcome second;
   Admission waiting(budget, kForever);
   Admission refused(budget, kForever);
-  waiting.Start(60, first.Done());
-  refused.Start(1, second.Done());
+  waiting.Start(60, nullptr, first.Done());
+  refused.Start(1, nullptr, second.Done());
   EXPECT_THAT(second.Wait(), StatusIs(absl::StatusCode::kUnavailable,
                                       "there is no memory now for the 1 bytes "
                                       "of this call, try again later"));
@@ -115,7 +115,7 @@ TEST(AdmissionTest, RoomTimeoutAndCancellationAtOnce) {
     Outcome outcome;
     {
       Admission admission(budget, std::chrono::milliseconds(i % 3));
-      admission.Start(60, outcome.Done());
+      admission.Start(60, nullptr, outcome.Done());
       std::thread release([&] { other.reset(); });
       admission.Cancel();
       release.join();
@@ -202,8 +202,9 @@ class ServiceTest : public testing::Test {
   BufferPool pool_{0};
   std::atomic<size_t> jobs_ = 0;
   Scheduler scheduler_;
-  const ComputeContext context_{scheduler_, budget_, pool_,
-                                metrics_,   limits_, abandon_};
+  const Authenticator authenticator_{""};
+  const ComputeContext context_{scheduler_, budget_,  pool_,         metrics_,
+                                limits_,    abandon_, authenticator_};
   LossServiceImpl service_{context_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::LossService::Stub> stub_;

@@ -247,7 +247,7 @@ TEST(LossdTest, ServesDuringTheDrainDelayButSaysNo) {
     ASSERT_TRUE(CallRaw(channel, kHealthPath, "", &reply).ok());
   } while (reply != kNotServing);
   lossd.process.Signal(SIGTERM);
-  EXPECT_EQ(lossd.process.Wait(), 0);
+  EXPECT_EQ(lossd.process.Wait(), 1);
 }
 
 TEST(LossdTest, ASecondSignalCancelsWhatIsInFlight) {
@@ -257,7 +257,7 @@ TEST(LossdTest, ASecondSignalCancelsWhatIsInFlight) {
   lossd.process.Signal(SIGTERM);
   EXPECT_FALSE(lossd.process.AwaitEvent("draining").is_null());
   lossd.process.Signal(SIGTERM);
-  EXPECT_EQ(lossd.process.Wait(), 0);
+  EXPECT_EQ(lossd.process.Wait(), 1);
   EXPECT_FALSE(call.Finish().ok());
 }
 

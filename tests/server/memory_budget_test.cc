@@ -303,5 +303,46 @@ TEST(MemoryBudgetTest, ManyThreadsNeverGetMoreThanThereIs) {
   EXPECT_LE(figures.high_water, 100);
 }
 
+TEST(MemoryBudgetTest, BytesOfAShareGoBackToIt) {
+  MemoryBudget budget(100, 0);
+  const auto share = std::make_shared<MemoryShare>();
+  share->Resize(60);
+  EXPECT_FALSE(share->Take(61));
+  ASSERT_TRUE(share->Take(50));
+  EXPECT_FALSE(share->Take(11));
+  {
+    auto reservation = budget.TryReserve(50);
+    ASSERT_TRUE(reservation.has_value());
+    reservation->BelongTo(share);
+    EXPECT_EQ(reservation->share(), share.get());
+    reservation->Shrink(40);
+    EXPECT_EQ(share->taken(), 40);
+    {
+      const auto part = reservation->Split(10);
+      EXPECT_EQ(share->taken(), 40);
+    }
+    EXPECT_EQ(share->taken(), 30);
+    ASSERT_TRUE(share->Take(5));
+    reservation->Add(*budget.TryReserveMore(5));
+    MemoryBudget::Reservation moved = *std::move(reservation);
+    EXPECT_EQ(share->taken(), 35);
+    moved = MemoryBudget::Reservation();
+    EXPECT_EQ(share->taken(), 0);
+  }
+  EXPECT_EQ(share->taken(), 0);
+  EXPECT_EQ(budget.figures().reserved, 0);
+}
+
+TEST(MemoryBudgetTest, AShareThatShrinksWaitsForWhatIsTaken) {
+  MemoryShare share;
+  share.Resize(100);
+  ASSERT_TRUE(share.Take(80));
+  share.Resize(50);
+  EXPECT_FALSE(share.Take(1));
+  share.Return(40);
+  EXPECT_TRUE(share.Take(10));
+  EXPECT_FALSE(share.Take(1));
+}
+
 }  // namespace
 }  // namespace lossd

@@ -1,11 +1,18 @@
-#include "server/options.h"
+#include "server/config/options.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <set>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/core/status_macros.h"
+#include "server/auth/watched_files.h"
+#include "server/config/edit_distance.h"
+#include "server/config/environment.h"
+#include "server/config/flag_file.h"
 #include "server/listen/listen_address.h"
 #include "server/version.h"
 
@@ -22,6 +29,7 @@ constexpr int64_t kMinMemoryBudget = int64_t{1} << 20;
 constexpr int64_t kMaxMemoryBudget = int64_t{1} << 50;
 constexpr int64_t kMaxItems = 1'000'000;
 constexpr double kMaxSeconds = 3600;
+constexpr char kFlagFile[] = "--flag_file";
 // CLI11 takes an empty environment variable for none.
 constexpr char kOff[] = "off";
 
@@ -140,6 +148,108 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
       ->capture_default_str();
 }
 
+void DefineAccess(CLI::App& app, ServerOptions& options) {
+  app.add_flag("--allow_plaintext", options.allow_plaintext,
+               "serve TCP beyond this machine without TLS")
+      ->envname("LOSSD_ALLOW_PLAINTEXT");
+  app.add_option("--tls_certificate", options.tls_certificate,
+                 "PEM file of the server's certificate and those between it "
+                 "and the root: TCP is served with TLS")
+      ->envname("LOSSD_TLS_CERTIFICATE");
+  app.add_option("--tls_key", options.tls_key,
+                 "PEM file of the certificate's private key")
+      ->envname("LOSSD_TLS_KEY");
+  app.add_option("--tls_client_ca", options.tls_client_ca,
+                 "PEM file of those who certify clients: these then need a "
+                 "certificate")
+      ->envname("LOSSD_TLS_CLIENT_CA");
+  app.add_option("--identities", options.identities,
+                 "file that says who may call, by token or certificate, and "
+                 "how many bytes each may have in flight; without it everybody "
+                 "may")
+      ->envname("LOSSD_IDENTITIES");
+  app.add_flag("--reflection", options.reflection,
+               "tell whoever asks which RPCs there are; default true")
+      ->envname("LOSSD_REFLECTION");
+}
+
+absl::Status CheckTogether(const ServerOptions& options) {
+  if (options.tls_certificate.empty() != options.tls_key.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls_certificate and --tls_key need each other");
+  }
+  if (!options.tls_client_ca.empty() && options.tls_certificate.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls_client_ca needs --tls_certificate");
+  }
+  return absl::OkStatus();
+}
+
+// Of what a file may hold.
+bool IsSetting(const CLI::Option& option) {
+  return !option.get_envname().empty() && option.get_name() != kFlagFile;
+}
+
+std::vector<std::string> SettingNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (IsSetting(*option)) names.push_back(option->get_name().substr(2));
+  }
+  return names;
+}
+
+absl::Status CheckVariables(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_envname().empty()) names.push_back(option->get_envname());
+  }
+  return CheckEnvironment(names);
+}
+
+// Gives the options that nobody gave what the file says.
+absl::Status ReadFlagFile(CLI::App& app, const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadSmallFile(path);
+  LOSSD_RETURN_IF_ERROR(text.status());
+  const absl::StatusOr<std::vector<FlagLine>> lines = ParseFlagFile(*text);
+  if (!lines.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", lines.status().message()));
+  }
+  std::set<CLI::Option*> given;
+  for (CLI::Option* option : app.get_options()) {
+    if (option->count() > 0) given.insert(option);
+  }
+  for (const FlagLine& line : *lines) {
+    const std::string where = absl::StrCat(path, ": line ", line.number, ": ");
+    CLI::Option* option = app.get_option_no_throw("--" + line.name);
+    if (option == nullptr || !IsSetting(*option)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, line.name, " is unknown",
+                       DidYouMean(line.name, SettingNames(app))));
+    }
+    if (given.count(option) > 0) continue;
+    try {
+      option->add_result(line.value);
+      option->run_callback();
+    } catch (const CLI::Error& error) {
+      return absl::InvalidArgumentError(absl::StrCat(where, error.what()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What CLI11 says about arguments that it does not know leaves out what it
+// does.
+std::string Unexpected(const CLI::App& app) {
+  const std::string given = app.remaining().front();
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    names.push_back(option->get_name());
+  }
+  return absl::StrCat(given, " is unknown",
+                      DidYouMean(given.substr(0, given.find('=')), names));
+}
+
 std::string OneLine(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -147,25 +257,69 @@ std::string OneLine(std::string text) {
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> Described(
+    const ServerOptions& options) {
+  const auto flag = [](bool value) { return value ? "true" : "false"; };
+  return {
+      {"listen", absl::StrJoin(options.listen, ",")},
+      {"arena_listen", options.arena_listen},
+      {"socket_group", options.socket_group},
+      {"metrics_listen", options.metrics_listen},
+      {"allow_plaintext", flag(options.allow_plaintext)},
+      {"tls_certificate", options.tls_certificate},
+      {"tls_key", options.tls_key},
+      {"tls_client_ca", options.tls_client_ca},
+      {"identities", options.identities},
+      {"reflection", flag(options.reflection)},
+      {"max_connections", absl::StrCat(options.max_connections)},
+      {"threads", absl::StrCat(options.threads)},
+      {"max_message_bytes", absl::StrCat(options.max_message_bytes)},
+      {"memory_budget", absl::StrCat(options.memory_budget)},
+      {"max_items", absl::StrCat(options.max_items)},
+      {"drain_delay", absl::StrCat(options.drain_delay)},
+      {"drain_timeout", absl::StrCat(options.drain_timeout)},
+      {"log_level", options.log_level},
+  };
+}
+
 absl::StatusOr<CommandLine> ParseCommandLine(int argc,
                                              const char* const* argv) {
   CommandLine result;
+  std::string flag_file;
+  bool print_config = false;
   CLI::App app("lossd: computes losses and their gradients over gRPC.",
                "lossd");
   DefineOptions(app, result.options);
+  DefineAccess(app, result.options);
+  app.add_option(kFlagFile, flag_file,
+                 "file of flags, name=value a line, for those that are given "
+                 "neither here nor in the environment")
+      ->envname("LOSSD_FLAG_FILE");
+  app.add_flag("--print_config", print_config,
+               "print what is in force as a file of flags, and exit");
   app.set_version_flag("--version", absl::StrCat("lossd ", kVersion));
   try {
     app.parse(argc, argv);
+    LOSSD_RETURN_IF_ERROR(CheckVariables(app));
+    if (!flag_file.empty()) LOSSD_RETURN_IF_ERROR(ReadFlagFile(app, flag_file));
     for (std::string* listen :
          {&result.options.metrics_listen, &result.options.arena_listen}) {
       if (*listen == kOff) listen->clear();
     }
+    LOSSD_RETURN_IF_ERROR(CheckTogether(result.options));
   } catch (const CLI::CallForVersion& version) {
     result.text = absl::StrCat(version.what(), "\n");
   } catch (const CLI::CallForHelp&) {
     result.text = app.help();
+  } catch (const CLI::ExtrasError&) {
+    return absl::InvalidArgumentError(Unexpected(app));
   } catch (const CLI::Error& error) {
     return absl::InvalidArgumentError(OneLine(error.what()));
+  }
+  if (print_config) {
+    for (const auto& [name, value] : Described(result.options)) {
+      absl::StrAppend(&result.text, name, "=", value, "\n");
+    }
   }
   return result;
 }

@@ -1,10 +1,11 @@
-// The settings of lossd: what exists, what it defaults to, what is allowed.
+// The settings of lossd: what there is, what it defaults to, what is allowed.
 
-#ifndef LOSSD_SERVER_OPTIONS_H_
-#define LOSSD_SERVER_OPTIONS_H_
+#ifndef LOSSD_SERVER_CONFIG_OPTIONS_H_
+#define LOSSD_SERVER_CONFIG_OPTIONS_H_
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,6 +23,19 @@ struct ServerOptions {
   std::string socket_group;
   // Where /metrics and /healthz are served, "HOST:PORT"; empty: nowhere.
   std::string metrics_listen = "127.0.0.1:9464";
+  // TCP beyond this machine without TLS.
+  bool allow_plaintext = false;
+  // Files in PEM. The server's certificate with those between it and the root,
+  // and its key: both or neither, which means no TLS. Unix sockets never have
+  // it.
+  std::string tls_certificate;
+  std::string tls_key;
+  // Of those who certify clients, who then must have a certificate.
+  std::string tls_client_ca;
+  // The file that says who may call; empty: everybody.
+  std::string identities;
+  // Whether anybody may ask which RPCs there are.
+  bool reflection = true;
   // Most connections at a time, at most three quarters of the descriptors that
   // the process may have.
   int max_connections = 1000;
@@ -45,15 +59,23 @@ struct ServerOptions {
 
 struct CommandLine {
   ServerOptions options;
-  // Not empty for --help and --version: print this instead of serving.
+  // Not empty for --help, --version and --print_config: print this instead of
+  // serving.
   std::string text;
 };
 
+// Names and values of all options, as a file of flags has them. No secrets:
+// those are in files that the options name.
+std::vector<std::pair<std::string, std::string>> Described(
+    const ServerOptions& options);
+
 // Reads the command line; the environment variable LOSSD_FLAG stands in for a
-// --flag that is not given (LOSSD_LISTEN may hold several addresses separated
-// by commas). INVALID_ARGUMENT, one line, for anything that is not allowed.
+// --flag that is not given, and a line of --flag_file for one that the
+// environment does not have either (flag_file.h; --listen may hold several
+// addresses separated by commas). INVALID_ARGUMENT, one line, for anything that
+// is not allowed, unknown names of all three among it.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);
 
 }  // namespace lossd
 
-#endif  // LOSSD_SERVER_OPTIONS_H_
+#endif  // LOSSD_SERVER_CONFIG_OPTIONS_H_

@@ -1,0 +1,58 @@
+// Who may call, and with how much at a time.
+
+#ifndef LOSSD_SERVER_AUTH_IDENTITIES_H_
+#define LOSSD_SERVER_AUTH_IDENTITIES_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/memory_share.h"
+
+namespace lossd {
+
+// A caller that the file names.
+struct Identity {
+  std::string name;
+  // Of the bytes that it may have in flight; null: as many as there are.
+  std::shared_ptr<MemoryShare> share;
+};
+
+// What the file of --identities says. A line is a name and what it has:
+//
+//   trainer-a  token=KEY  max_bytes=1073741824
+//
+// in any order, each at most once; "#" begins a comment. Without a token the
+// name is one of a client's certificate. Immutable; thread-safe.
+class Identities {
+ public:
+  // INVALID_ARGUMENT, one line that names the line, never a token. Those of
+  // `before` with the same names keep their shares, whose sizes may change.
+  static absl::StatusOr<std::shared_ptr<const Identities>> Parse(
+      std::string_view text, const Identities* before);
+
+  // Null if nobody has it. Takes as long whichever token it is.
+  const Identity* FindToken(std::string_view token) const;
+  const Identity* FindName(const std::string& name) const;
+
+  size_t size() const { return identities_.size(); }
+
+ private:
+  absl::Status ParseLine(std::string_view line, const Identities* before);
+
+  struct Token {
+    // SHA-256.
+    std::string digest;
+    const Identity* identity = nullptr;
+  };
+
+  std::map<std::string, Identity> identities_;
+  std::vector<Token> tokens_;
+};
+
+}  // namespace lossd
+
+#endif  // LOSSD_SERVER_AUTH_IDENTITIES_H_
