@@ -26,6 +26,8 @@ if(LOSSD_BUILD_SERVER)
   # Debian's prometheus-cpp has no version file, so no version can be asked for.
   lossd_find_package(prometheus-cpp prometheus-cpp-dev CONFIG)
   lossd_find_package(spdlog libspdlog-dev CONFIG)
+  lossd_find_package(PkgConfig pkg-config)
+  pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
 endif()
 
 if(LOSSD_BUILD_TESTS)

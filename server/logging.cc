@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/log_limit.h"
 
 namespace lossd {
 namespace {
@@ -74,9 +76,24 @@ spdlog::logger& Logger() {
   return *logger;
 }
 
+LogLimit& Limit() {
+  // Never destroyed, as the logger.
+  static auto* const limit = new LogLimit;
+  return *limit;
+}
+
+std::atomic<uint64_t> dropped = 0;
+
 void Log(spdlog::level::level_enum level, const char* name,
          std::string_view event, std::initializer_list<LogField> fields) {
   if (!Logger().should_log(level)) return;
+  int64_t suppressed = 0;
+  // Who asks for each request wants each.
+  if (level != spdlog::level::debug &&
+      !Limit().Allow(event, std::chrono::steady_clock::now(), &suppressed)) {
+    ++dropped;
+    return;
+  }
   std::string line =
       absl::StrCat("{\"time\":\"",
                    absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(),
@@ -86,6 +103,7 @@ void Log(spdlog::level::level_enum level, const char* name,
     absl::StrAppend(&line, ",", JsonString(field.key), ":",
                     std::visit(ValueText(), field.value));
   }
+  if (suppressed > 0) absl::StrAppend(&line, ",\"suppressed\":", suppressed);
   Logger().log(level, line + "}");
 }
 
@@ -113,6 +131,10 @@ std::string JsonString(std::string_view text) {
 void SetLogLevel(const std::string& level) {
   Logger().set_level(spdlog::level::from_str(level));
 }
+
+bool LogsDebug() { return Logger().should_log(spdlog::level::debug); }
+
+uint64_t DroppedLogLines() { return dropped; }
 
 void LogDebug(std::string_view event, std::initializer_list<LogField> fields) {
   Log(spdlog::level::debug, "debug", event, fields);

@@ -23,7 +23,15 @@ struct LogField {
 // "debug", "info", "warning" or "error": what is less grave is not written.
 void SetLogLevel(const std::string& level);
 
-// `event` names what happened, in snake_case. Never tensor contents. All are
+// Whether what is logged per request is written.
+bool LogsDebug();
+
+// Lines that were not written because there were too many of their event.
+uint64_t DroppedLogLines();
+
+// `event` names what happened, in snake_case. Never tensor contents, tokens or
+// ids of arenas. But for debug, of an event at most 20 lines a second are
+// written; the next one says how many were not, as "suppressed". All are
 // thread-safe.
 // Per request.
 void LogDebug(std::string_view event, std::initializer_list<LogField> fields);

@@ -1,6 +1,7 @@
 // lossd: computes losses and their gradients over gRPC.
 
 #include <grpc/grpc.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <array>
@@ -60,7 +61,10 @@ void AwaitStopSignal(lossd::Server& server, const sigset_t& signals) {
 
 // False if it was told twice to stop.
 bool ServeUntilSignalled(lossd::Server& server, const sigset_t& signals) {
+  // A service manager that listens; nobody else hears it.
+  sd_notify(0, "READY=1");
   AwaitStopSignal(server, signals);
+  sd_notify(0, "STOPPING=1");
   std::atomic<bool> done = false;
   std::atomic<bool> hurried = false;
   std::thread second([&] {

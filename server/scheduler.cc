@@ -42,6 +42,7 @@ Scheduler::Scheduler(const SchedulerOptions& options,
       on_idle_(std::move(on_idle)),
       round_bytes_(std::clamp(size_t{4} << 20, options.min_round_bytes,
                               options.max_round_bytes)),
+      heartbeat_(std::chrono::steady_clock::now()),
       thread_([this] { Loop(); }) {}
 
 Scheduler::~Scheduler() {
@@ -82,6 +83,10 @@ bool Scheduler::Full() const {
   return jobs_ >= options_.max_jobs;
 }
 
+std::chrono::duration<double> Scheduler::SinceHeartbeat() const {
+  return std::chrono::steady_clock::now() - heartbeat_.load();
+}
+
 void Scheduler::Loop() {
   // Makes the team now: when threads cannot be made, libgomp ends the process,
   // which must not happen under load.
@@ -95,6 +100,7 @@ void Scheduler::Loop() {
       while (!changed_.wait_for(lock, kIdlePeriod, [this] {
         return stopping_ || !submitted_.empty() || running_ > 0;
       })) {
+        heartbeat_ = std::chrono::steady_clock::now();
         lock.unlock();
         on_idle_();
         lock.lock();
@@ -103,6 +109,7 @@ void Scheduler::Loop() {
       submitted.swap(submitted_);
       called_ = false;
     }
+    heartbeat_ = std::chrono::steady_clock::now();
     Accept(std::move(submitted));
     DropUnwanted();
     round.clear();

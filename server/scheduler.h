@@ -67,6 +67,10 @@ class Scheduler {
   // Whether Submit would return false now.
   bool Full() const;
 
+  // How long ago the thread last went from one round to the next, or looked
+  // whether there was something to do, which it does each ten seconds.
+  std::chrono::duration<double> SinceHeartbeat() const;
+
  private:
   struct Running {
     std::unique_ptr<Job> job;
@@ -130,6 +134,7 @@ class Scheduler {
   // What the caller had had that was served last.
   uint64_t served_ = 0;
   size_t round_bytes_;
+  std::atomic<std::chrono::steady_clock::time_point> heartbeat_;
   std::thread thread_;
 };
 

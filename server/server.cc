@@ -26,6 +26,9 @@
 namespace lossd {
 namespace {
 
+// Calls that wait to be computed, or are.
+constexpr size_t kMaxJobs = 4096;
+
 // Calls that wait for memory.
 constexpr size_t kMaxWaiting = 1024;
 
@@ -172,8 +175,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const absl::StatusOr<ListenAddress> address =
         ParseListenAddress(options.metrics_listen);
     if (!address.ok()) return address.status();
-    absl::StatusOr<std::unique_ptr<MetricsHttp>> http = MetricsHttp::Start(
-        *address, [server = server.get()] { return server->MetricsText(); });
+    absl::StatusOr<std::unique_ptr<AdminHttp>> http =
+        AdminHttp::Start(*address, server->Pages());
     if (!http.ok()) return http.status();
     server->http_ = *std::move(http);
   }
@@ -215,9 +218,10 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
       budget_(memory_budget, kMaxWaiting),
       arenas_(ArenaLimitsOf(memory_budget, options.max_message_bytes), budget_),
       pool_(std::min(kMaxFreeBytes, memory_budget / 4)),
+      readiness_(kMaxJobs),
       scheduler_(
-          {.threads = threads},
-          [this](size_t jobs) { metrics_.SetQueueDepth(jobs); },
+          {.threads = threads, .max_jobs = kMaxJobs},
+          [this](size_t jobs) { SetJobs(jobs); },
           [this](double seconds) { metrics_.AddBusySeconds(seconds); },
           [this] { pool_.TrimIdle(); }),
       context_{scheduler_,     budget_,
@@ -230,13 +234,13 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
 
 Server::~Server() { Shutdown(); }
 
-std::string Server::MetricsText() {
-  metrics_.SetMemory(budget_.figures(), pool_.figures());
-  if (arena_listener_ != nullptr) {
-    metrics_.SetArenas(arenas_.figures(), arena_listener_->connections(),
-                       arena_listener_->refused_connections());
+void Server::SetJobs(size_t jobs) {
+  metrics_.SetQueueDepth(jobs);
+  const bool ready = readiness_.ready();
+  readiness_.SetJobs(jobs);
+  if (readiness_.ready() != ready) {
+    grpc_->GetHealthCheckService()->SetServingStatus(!ready);
   }
-  return metrics_.Text();
 }
 
 std::string Server::metrics_address() const {
@@ -316,7 +320,7 @@ absl::Status Server::Serve() {
   addresses_ = listener_->addresses();
   listener_->Serve();
   grpc_->GetHealthCheckService()->SetServingStatus(kServiceName, true);
-  if (http_ != nullptr) http_->SetServing(true);
+  readiness_.SetServing(true);
   return absl::OkStatus();
 }
 
@@ -325,7 +329,7 @@ void Server::Shutdown() {
   if (std::exchange(shut_down_, true) || grpc_ == nullptr) return;
   LogInfo("draining", {{"drain_delay", options_.drain_delay},
                        {"drain_timeout", options_.drain_timeout}});
-  if (http_ != nullptr) http_->SetServing(false);
+  readiness_.SetServing(false);
   grpc_->GetHealthCheckService()->Shutdown();
   changed_.wait_for(lock, Seconds(options_.drain_delay),
                     [this] { return abandon_.load(); });

@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/admin/admin_http.h"
 #include "server/arena/arena_listener.h"
 #include "server/arena/arena_registry.h"
 #include "server/auth/authenticator.h"
@@ -26,7 +28,7 @@
 #include "server/listen/rpc_listener.h"
 #include "server/memory_budget.h"
 #include "server/metrics.h"
-#include "server/metrics_http.h"
+#include "server/readiness.h"
 #include "server/scheduler.h"
 #include "server/service.h"
 
@@ -73,9 +75,17 @@ class Server {
   absl::Status ListenForArenas(const ListenAddress& address);
   absl::Status Serve();
   void AwaitDrained();
-  std::string MetricsText();
+  // server_pages.cc.
+  AdminPages Pages();
+  AdminReply MetricsPage();
+  AdminReply OverviewPage();
+  AdminReply ReadinessPage() const;
+  AdminReply LivenessPage() const;
+  void SetJobs(size_t jobs);
 
   const ServerOptions options_;
+  const std::chrono::steady_clock::time_point start_ =
+      std::chrono::steady_clock::now();
   // In the order of construction; destroyed the other way round.
   Metrics metrics_;
   const BatchLimits limits_;
@@ -86,13 +96,14 @@ class Server {
   MemoryBudget budget_;
   ArenaRegistry arenas_;
   BufferPool pool_;
+  Readiness readiness_;
   Scheduler scheduler_;
   const ComputeContext context_;
   LossServiceImpl service_;
   UnknownMethodService unknown_;
   std::unique_ptr<ArenaListener> arena_listener_;
-  std::unique_ptr<MetricsHttp> http_;
   std::unique_ptr<RpcListener> listener_;
+  std::unique_ptr<AdminHttp> http_;
   std::unique_ptr<grpc::Server> grpc_;
   std::unique_ptr<Reloader> reloader_;
   std::vector<std::string> addresses_;

@@ -45,6 +45,8 @@ ALLOWED = {
                 r'"lib/.*"', r'"server/.*"'],
     "server/auth/": [STANDARD, POSIX, GRPC, r'"absl/.*"', r"<openssl/.*>",
                      r'"proto/arena/.*"', r'"lib/.*"', r'"server/.*"'],
+    "server/main.cc": [STANDARD, POSIX, GRPC, r"<systemd/sd-daemon\.h>",
+                       r'"absl/.*"', r'"server/.*"'],
     "server/logging.cc": [STANDARD, r'["<]spdlog/.*[">]', r'"absl/.*"',
                           r'"server/.*"'],
     "server/logging.h": [STANDARD, r'["<]spdlog/.*[">]'],

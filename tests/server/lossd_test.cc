@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,6 +19,7 @@
 #include "tests/server/lossd_process.h"
 #include "tests/server/raw_calls.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/unix_sockets.h"
 
 namespace lossd {
 namespace {
@@ -248,6 +251,29 @@ TEST(LossdTest, ServesDuringTheDrainDelayButSaysNo) {
   } while (reply != kNotServing);
   lossd.process.Signal(SIGTERM);
   EXPECT_EQ(lossd.process.Wait(), 1);
+}
+
+// What systemd hears.
+TEST(LossdTest, TellsAServiceManager) {
+  const TempDir dir;
+  const std::string path = dir / "notify";
+  const int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const sockaddr_un name = test::UnixName(path);
+  ASSERT_EQ(
+      bind(manager, reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
+  const auto heard = [manager] {
+    std::array<char, 64> text = {};
+    const ssize_t size = recv(manager, text.data(), text.size(), 0);
+    return std::string(text.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  };
+  Lossd lossd(kAnywhere,
+              {"env", "NOTIFY_SOCKET=" + path, LOSSD_BIN_DIR "/lossd"});
+  EXPECT_EQ(heard(), "READY=1");
+  lossd.process.Signal(SIGHUP);
+  lossd.process.Signal(SIGTERM);
+  EXPECT_EQ(heard(), "STOPPING=1");
+  EXPECT_EQ(lossd.process.Wait(), 0);
+  close(manager);
 }
 
 TEST(LossdTest, ASecondSignalCancelsWhatIsInFlight) {

@@ -292,7 +292,7 @@ TEST_F(ServerTest, AReplyThatNobodyReadsIsCancelled) {
 
 TEST_F(ServerTest, OtherPagesAreNotFound) {
   EXPECT_EQ(HttpGet(server_->metrics_address(), "/healthz").code, 200);
-  const HttpReply reply = HttpGet(server_->metrics_address(), "/");
+  const HttpReply reply = HttpGet(server_->metrics_address(), "/other");
   EXPECT_EQ(reply.code, 404);
   EXPECT_THAT(reply.body, HasSubstr("/metrics"));
 }
@@ -319,25 +319,28 @@ TEST_F(ServerTest, SilentConnectionsEnd) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 
-TEST(MetricsHttpTest, AnExceptionIsAnAnswer) {
-  const auto http = MetricsHttp::Start(
+TEST(AdminHttpTest, AnExceptionIsAnAnswer) {
+  const auto http = AdminHttp::Start(
       *ParseListenAddress("127.0.0.1:0"),
-      []() -> std::string { throw std::runtime_error("no"); });
+      {{"/metrics", []() -> AdminReply { throw std::runtime_error("no"); }}});
   ASSERT_THAT(http, IsOk());
   const HttpReply reply = HttpGet((*http)->address(), "/metrics");
   EXPECT_EQ(reply.code, 500);
   EXPECT_EQ(reply.body, "no\n");
 }
 
-TEST(ProcessMetricsTest, WithoutDescriptors) {
-  rlimit before = {};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit none = {0, before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-  const auto families = ProcessMetrics().Collect();
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-  ASSERT_THAT(families, Not(IsEmpty()));
-  EXPECT_EQ(families[0].metric[0].counter.value, 0);
+TEST_F(ServerTest, ThePageForPeople) {
+  const HttpReply page = HttpGet(server_->metrics_address(), "/");
+  EXPECT_EQ(page.code, 200);
+  for (const char* text :
+       {"<tr><td>version<td>" LOSSD_VERSION "\n", "<tr><td>state<td>serving\n",
+        "<tr><td>max_message_bytes<td>1048576\n", "<tr><td>huber<td>",
+        "<a href=\"/metrics\">", "<a href=\"/healthz\">",
+        "<tr><td>connections<td>"}) {
+    EXPECT_THAT(page.body, HasSubstr(text));
+  }
+  EXPECT_THAT(page.body, Not(HasSubstr("<script")));
+  EXPECT_EQ(HttpGet(server_->metrics_address(), "/livez").body, "alive\n");
 }
 
 TEST_F(ServerTest, NoMoreThreadsThanCpus) {

@@ -1,4 +1,4 @@
-#include "server/metrics_http.h"
+#include "server/admin/admin_http.h"
 
 #include <civetweb.h>
 
@@ -17,73 +17,79 @@
 namespace lossd {
 namespace {
 
-// The version that Prometheus's text format has.
-constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
-constexpr char kTextType[] = "text/plain; charset=utf-8";
-
 int Log(const mg_connection* /*connection*/, const char* message) {
-  LogWarning("metrics_http", {{"message", message}});
+  LogWarning("admin_http", {{"message", message}});
   return 1;  // civetweb need not write it anywhere.
 }
 
-int Reply(mg_connection* connection, int code, const char* phrase,
-          const char* type, const std::string& body) {
+const char* Phrase(int code) {
+  switch (code) {
+    case 200:
+      return "OK";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Internal Server Error";
+  }
+}
+
+int Send(mg_connection* connection, const AdminReply& reply) {
   mg_printf(connection,
             "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-            "Cache-Control: no-cache\r\n\r\n",
-            code, phrase, type, body.size());
+            "Cache-Control: no-cache\r\n"
+            "Content-Security-Policy: default-src 'none'; style-src "
+            "'unsafe-inline'\r\nX-Content-Type-Options: nosniff\r\n\r\n",
+            reply.code, Phrase(reply.code), reply.content_type,
+            reply.body.size());
   const bool head =
       std::strcmp(mg_get_request_info(connection)->request_method, "HEAD") == 0;
-  if (!head) mg_write(connection, body.data(), body.size());
-  return code;
+  if (!head) mg_write(connection, reply.body.data(), reply.body.size());
+  return reply.code;
 }
 
 }  // namespace
 
 // An exception must not go through civetweb, which is C.
-int MetricsHttp::Handle(mg_connection* connection, void* self) {
+int AdminHttp::Handle(mg_connection* connection, void* self) {
   try {
-    return static_cast<const MetricsHttp*>(self)->Answer(connection);
+    return static_cast<const AdminHttp*>(self)->Answer(connection);
   } catch (const std::exception& error) {
-    return Reply(connection, 500, "Internal Server Error", kTextType,
-                 absl::StrCat(error.what(), "\n"));
+    return Send(connection,
+                {.code = 500, .body = absl::StrCat(error.what(), "\n")});
   }
 }
 
-int MetricsHttp::Answer(mg_connection* connection) const {
+int AdminHttp::Answer(mg_connection* connection) const {
   const mg_request_info& request = *mg_get_request_info(connection);
   const std::string_view method = request.request_method;
-  const std::string_view path =
-      request.local_uri != nullptr ? request.local_uri : "";
   if (method != "GET" && method != "HEAD") {
-    return Reply(connection, 405, "Method Not Allowed", kTextType,
-                 "only GET is served\n");
+    return Send(connection, {.code = 405, .body = "only GET is served\n"});
   }
-  if (path == "/metrics") {
-    return Reply(connection, 200, "OK", kMetricsType, metrics_());
-  }
-  if (path == "/healthz") {
-    return serving_ ? Reply(connection, 200, "OK", kTextType, "serving\n")
-                    : Reply(connection, 503, "Service Unavailable", kTextType,
-                            "not serving\n");
-  }
-  return Reply(connection, 404, "Not Found", kTextType,
-               "only /metrics and /healthz are served\n");
+  const auto page =
+      pages_.find(request.local_uri != nullptr ? request.local_uri : "");
+  if (page != pages_.end()) return Send(connection, page->second());
+  std::string served = "served are";
+  for (const auto& [path, unused] : pages_) absl::StrAppend(&served, " ", path);
+  return Send(connection, {.code = 404, .body = served + "\n"});
 }
 
-absl::StatusOr<std::unique_ptr<MetricsHttp>> MetricsHttp::Start(
-    const ListenAddress& address, std::function<std::string()> metrics) {
+absl::StatusOr<std::unique_ptr<AdminHttp>> AdminHttp::Start(
+    const ListenAddress& address, AdminPages pages) {
   // civetweb does not say why it could not.
   LOSSD_RETURN_IF_ERROR(ListenTcp(address).status());
-  std::unique_ptr<MetricsHttp> server(new MetricsHttp(std::move(metrics)));
+  std::unique_ptr<AdminHttp> server(new AdminHttp(std::move(pages)));
   // A scraper and a probe at a time are usual. The others are for connections
   // that say nothing, each of which has a thread until its time is over.
   std::array<const char*, 7> options = {"listening_ports",
                                         address.text.c_str(),
                                         "num_threads",
-                                        "8",
+                                        "16",
                                         "request_timeout_ms",
-                                        "2000",
+                                        "1000",
                                         nullptr};
   mg_callbacks callbacks = {};
   callbacks.log_message = Log;
@@ -101,7 +107,7 @@ absl::StatusOr<std::unique_ptr<MetricsHttp>> MetricsHttp::Start(
   return server;
 }
 
-MetricsHttp::~MetricsHttp() {
+AdminHttp::~AdminHttp() {
   if (context_ == nullptr) return;
   std::atomic<bool> stopped = false;
   std::thread stop([this, &stopped] {
