@@ -52,6 +52,8 @@ struct Batch::Item {
   DecodedItem decoded;
   absl::Status status;
   Outputs outputs;
+  // Of what was computed.
+  bool finite = true;
   v1::LossResult* result = nullptr;
 };
 
@@ -61,6 +63,7 @@ Batch::Batch(const grpc::ByteBuffer& request, const BatchLimits& limits,
     : body_(request),
       limits_(limits),
       metrics_(metrics),
+      stages_(metrics.stages()),
       arenas_(arenas),
       memory_(std::move(memory)),
       request_(
@@ -99,9 +102,13 @@ bool Batch::NextStep() {
 absl::StatusOr<grpc::ByteBuffer> Batch::Reply() {
   absl::StatusOr<grpc::ByteBuffer> reply;
   Guard([&] {
-    if (status_.ok()) reply = Write();
+    if (status_.ok()) {
+      stages_.Enter(Stage::kEncode);
+      reply = Write();
+    }
     return status_.ok() ? reply.status() : status_;
   });
+  stages_.Finish();
   if (!status_.ok()) return status_;
   return reply;
 }
@@ -156,6 +163,7 @@ absl::Status Batch::BeginWave() {
 }
 
 absl::Status Batch::BeginDecoding() {
+  stages_.Enter(Stage::kDecode);
   units_ = BatchUnits(kSmallUnitBytes / 2);
   for (size_t i = 0; i < items_.size(); ++i) {
     units_.Add(i, DecodeBytes(request_.items(first_ + static_cast<int>(i))));
@@ -203,6 +211,7 @@ absl::Status Batch::AllocateOutputs() {
 
 absl::Status Batch::BeginSmallItems() {
   LOSSD_RETURN_IF_ERROR(AllocateOutputs());
+  stages_.Enter(Stage::kCompute);
   units_ = BatchUnits(kSmallUnitBytes);
   large_.clear();
   next_large_ = 0;
@@ -286,6 +295,7 @@ absl::Status Batch::FinishLargeItem() {
 
 void Batch::Encode(const absl::StatusOr<LossResult>& computed, Item* item) {
   if (computed.ok()) {
+    item->finite = IsFinite(*computed);
     item->decoded.Encode(*computed, item->result);
   } else {
     item->status = item->decoded.WithProtoPath(computed.status());
@@ -293,6 +303,7 @@ void Batch::Encode(const absl::StatusOr<LossResult>& computed, Item* item) {
 }
 
 absl::Status Batch::FinishWave() {
+  stages_.Enter(Stage::kEncode);
   // Results are empty so far, or have all but their tensors' bytes.
   for (Item& item : items_) {
     if (item.status.ok()) {
@@ -311,20 +322,20 @@ absl::Status Batch::FinishWave() {
 
 void Batch::Count(const Item& item) {
   const std::string& loss = item.decoded.loss_name();
-  auto same = std::ranges::find_if(ended_, [&](const Ended& each) {
+  auto same = std::ranges::find_if(ended_, [&](const EndedItems& each) {
     return each.code == item.status.code() && each.loss == loss;
   });
   if (same == ended_.end()) {
     same = ended_.insert(ended_.end(), {loss, item.status.code()});
   }
   ++same->items;
-  if (item.status.ok()) same->elements += item.decoded.elements();
+  if (!item.status.ok()) return;
+  same->elements += item.decoded.elements();
+  if (!item.finite) ++same->nonfinite;
 }
 
 absl::StatusOr<grpc::ByteBuffer> Batch::Write() {
-  for (const Ended& each : ended_) {
-    metrics_.CountItems(each.loss, each.code, each.items, each.elements);
-  }
+  for (const EndedItems& each : ended_) metrics_.losses().Count(each);
   grpc::ByteBuffer reply = wire::WriteMessage(response_, tensors_.payloads());
   const size_t bytes = reply.Length();
   if (bytes <= static_cast<size_t>(limits_.max_message_bytes)) return reply;

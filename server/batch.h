@@ -26,7 +26,7 @@
 #include "server/batch_units.h"
 #include "server/buffer_pool.h"
 #include "server/item_codec.h"
-#include "server/metrics.h"
+#include "server/metrics/metrics.h"
 #include "server/reply_tensors.h"
 #include "server/shared_tensors.h"
 
@@ -78,6 +78,9 @@ class Batch {
   // short texts fit into the reply, or when memory runs out.
   absl::StatusOr<grpc::ByteBuffer> Reply();
 
+  // Whoever runs this says when it waits and goes on; it ends with the reply.
+  StageTimer& stages() { return stages_; }
+
  private:
   struct Item;
   struct Step {
@@ -86,14 +89,6 @@ class Batch {
     // Runs a unit, and goes on when all have run.
     std::function<absl::Status(size_t)> run;
     std::function<absl::Status()> next;
-  };
-
-  // Items that ended alike.
-  struct Ended {
-    std::string loss;
-    absl::StatusCode code = absl::StatusCode::kOk;
-    size_t items = 0;
-    size_t elements = 0;
   };
 
   absl::Status Parse();
@@ -117,6 +112,7 @@ class Batch {
   const grpc::ByteBuffer body_;
   const BatchLimits& limits_;
   Metrics& metrics_;
+  StageTimer stages_;
   const ArenaRegistry* const arenas_;
   const BatchMemory memory_;
   wire::ReceivedPayloads payloads_;
@@ -129,7 +125,7 @@ class Batch {
   // Of the tensors of all items until now.
   int64_t reply_bytes_ = 0;
   std::optional<ReplySize> size_;
-  std::vector<Ended> ended_;
+  std::vector<EndedItems> ended_;
   // The wave: items from this one of the request on.
   int first_ = 0;
   std::vector<Item> items_;

@@ -6,16 +6,18 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "server/error_details.h"
 #include "server/job.h"
-#include "server/metrics.h"
+#include "server/metrics/metrics.h"
 
 namespace lossd {
 
@@ -33,20 +35,29 @@ inline bool IsSmallStep(const Job& job) {
 // Runs a step on this thread.
 inline void RunStep(Job& job, Metrics& metrics) {
   const auto start = std::chrono::steady_clock::now();
-  for (size_t i = 0; i < job.units(); ++i) job.RunUnit(i);
+  const size_t units = job.units();
+  for (size_t i = 0; i < units; ++i) job.RunUnit(i);
   const std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
-  metrics.AddBusySeconds(seconds.count());
+  metrics.resources().CountWork(units, seconds.count());
 }
 
 // Runs the steps of a small request on this thread, but for its answer. False
 // if it comes to a step that is not small, which is left for the scheduler.
 inline bool RunWhileSmall(Job& job, Metrics& metrics) {
-  while (IsSmallStep(job)) {
-    RunStep(job, metrics);
-    if (!job.NextStep()) return true;
+  const auto start = std::chrono::steady_clock::now();
+  size_t units = 0;
+  bool ended = false;
+  while (!ended && IsSmallStep(job)) {
+    const size_t step = job.units();
+    for (size_t i = 0; i < step; ++i) job.RunUnit(i);
+    units += step;
+    ended = !job.NextStep();
   }
-  return false;
+  const std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start;
+  metrics.resources().CountWork(units, seconds.count());
+  return ended;
 }
 
 // The server cannot take one more job.
@@ -67,23 +78,85 @@ inline void TellWhenToRetry(const absl::Status& status,
                            absl::StrCat(absl::ToInt64Milliseconds(*delay)));
 }
 
-// Why the answer of a call is not wanted any more, if it is not: its deadline,
-// `cancelled` or gRPC says so, or the server must `abandon` what it has.
-inline absl::Status Interruption(const grpc::CallbackServerContext& call,
-                                 const std::atomic<bool>& cancelled,
-                                 const std::atomic<bool>& abandon) {
-  // Another server will have taken this one's place.
-  constexpr double kDelay = 1;
-  if (call.deadline() < std::chrono::system_clock::now()) {
-    return absl::DeadlineExceededError(
-        "the deadline passed before the result was computed");
+// Counts that a call was refused, if `status` says so: for want of memory,
+// because of a limit, or of who calls.
+inline void CountRefusal(const absl::Status& status, Metrics& metrics) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+      return metrics.Reject(Rejection::kMemory);
+    case absl::StatusCode::kResourceExhausted:
+      return metrics.Reject(RetryDelayOf(status) ? Rejection::kTenantQuota
+                                                 : Rejection::kTooLarge);
+    case absl::StatusCode::kUnauthenticated:
+      return metrics.Reject(Rejection::kUnauthenticated);
+    case absl::StatusCode::kPermissionDenied:
+      return metrics.Reject(Rejection::kPermissionDenied);
+    default:
+      return;
   }
-  if (cancelled || call.IsCancelled()) {
-    return absl::CancelledError("the call was cancelled");
-  }
-  if (abandon) return TryAgain("the server is shutting down", kDelay);
-  return absl::OkStatus();
 }
+
+// Whether the answer of one call is still wanted. Thread-safe.
+class CallWatch {
+ public:
+  // All must outlive this. `abandon`: the server must abandon what it has.
+  CallWatch(const grpc::CallbackServerContext& call,
+            const std::atomic<bool>& abandon, Metrics& metrics)
+      : call_(call), abandon_(abandon), metrics_(metrics) {}
+
+  // gRPC says that the call was cancelled.
+  void Cancel() {
+    cancelled_at_ = Clock::now();
+    cancelled_ = true;
+  }
+
+  // Some of the work has begun.
+  void Begin() { running_ = true; }
+
+  // Why the answer is not wanted any more, if it is not.
+  absl::Status Interrupted() const {
+    // Another server will have taken this one's place.
+    constexpr double kDelay = 1;
+    if (call_.deadline() < std::chrono::system_clock::now()) {
+      return absl::DeadlineExceededError(
+          "the deadline passed before the result was computed");
+    }
+    if (cancelled_ || call_.IsCancelled()) {
+      return absl::CancelledError("the call was cancelled");
+    }
+    if (abandon_) return TryAgain("the server is shutting down", kDelay);
+    return absl::OkStatus();
+  }
+
+  // The work is dropped, for this reason of Interrupted. Once.
+  void CountDropped(const absl::Status& interrupted) {
+    using Seconds = std::chrono::duration<double>;
+    CallMetrics& calls = metrics_.calls();
+    if (absl::IsDeadlineExceeded(interrupted)) {
+      calls.Cancel(
+          CancelCause::kDeadline, running_,
+          std::max(Seconds(0), Seconds(std::chrono::system_clock::now() -
+                                       call_.deadline())));
+    } else if (absl::IsCancelled(interrupted)) {
+      // gRPC may know it before it says so.
+      calls.Cancel(
+          CancelCause::kClient, running_,
+          cancelled_ ? Clock::now() - cancelled_at_.load() : Seconds(0));
+    } else {
+      calls.Cancel(CancelCause::kDrain, running_, std::nullopt);
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const grpc::CallbackServerContext& call_;
+  const std::atomic<bool>& abandon_;
+  Metrics& metrics_;
+  std::atomic<bool> running_ = false;
+  std::atomic<bool> cancelled_ = false;
+  std::atomic<Clock::time_point> cancelled_at_ = {};
+};
 
 }  // namespace lossd
 

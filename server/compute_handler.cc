@@ -55,10 +55,13 @@ class ComputeJob final : public Job {
   const std::string& caller() const override { return caller_; }
   size_t units() const override { return batch_.units(); }
   size_t unit_bytes() const override { return batch_.unit_bytes(); }
+  void Begin() override;
   void RunUnit(size_t unit) override { batch_.RunUnit(unit); }
   bool NextStep() override { return batch_.NextStep(); }
   bool Unwanted() override;
   void Answer() override;
+
+  StageTimer& stages() { return batch_.stages(); }
 
  private:
   absl::Status Reserve(int64_t bytes, absl::string_view what,
@@ -90,19 +93,21 @@ class ComputeReactor final : public RawReactor {
                  grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
-        rpc_(context.metrics, Metrics::Method::kCompute),
+        rpc_(context.metrics.rpcs(), Metrics::Method::kCompute),
+        watch_(call, context.abandon, context.metrics),
         admission_(context.budget) {
     Begin();
   }
 
-  // Why the answer is not wanted any more, if it is not.
-  absl::Status Interrupted() const {
-    return Interruption(call_, cancelled_, context_.abandon);
-  }
+  CallWatch& watch() { return watch_; }
 
-  // Ends the call.
+  // Both end the call. `interrupted` is the watch's.
+  void Drop(const absl::Status& interrupted) {
+    watch_.CountDropped(interrupted);
+    EndWith(interrupted);
+  }
   void Answer(absl::StatusOr<grpc::ByteBuffer> reply) {
-    if (!reply.ok()) return EndWith(reply.status());
+    if (!reply.ok()) return Refuse(reply.status());
     reply_ = *std::move(reply);
     rpc_.Finish(absl::StatusCode::kOk);
     rpc_.Sent(reply_.Length());
@@ -113,9 +118,9 @@ class ComputeReactor final : public RawReactor {
   // A message that would be refused need not be sent.
   void Begin() {
     absl::StatusOr<Identity> identity = context_.authenticator.Identify(call_);
-    if (!identity.ok()) return EndWith(identity.status());
+    if (!identity.ok()) return Refuse(identity.status());
     identity_ = *std::move(identity);
-    if (context_.scheduler.Full()) return EndWith(TooManyJobs());
+    if (context_.scheduler.Full()) return RefuseAsQueueIsFull();
     const auto announced = AnnouncedBy(call_);
     if (!announced.ok()) return EndWith(announced.status());
     if (*announced) announced_ = Bounded(**announced);
@@ -124,7 +129,7 @@ class ComputeReactor final : public RawReactor {
 
   void ReadDone(bool ok) override {
     if (!has_request_) {
-      if (!ok) return EndWith(NoRequest());
+      if (!ok) return EndWithoutRequest();
       has_request_ = true;
       rpc_.Received(request_.Length());
       const absl::Status admitted = CorrectReservation();
@@ -139,13 +144,29 @@ class ComputeReactor final : public RawReactor {
   }
 
   void Cancelled() override {
-    cancelled_ = true;
+    watch_.Cancel();
     admission_.Cancel();
   }
 
   void Done() override {
     rpc_.Finish(CodeReceived(call_, rpc_.code()));
     delete this;
+  }
+
+  void EndWithoutRequest() {
+    const absl::Status interrupted = watch_.Interrupted();
+    if (!interrupted.ok()) return Drop(interrupted);
+    EndWith(absl::InvalidArgumentError("Compute takes a message, got none"));
+  }
+
+  void RefuseAsQueueIsFull() {
+    context_.metrics.Reject(Rejection::kQueueFull);
+    EndWith(TooManyJobs());
+  }
+
+  void Refuse(const absl::Status& status) {
+    CountRefusal(status, context_.metrics);
+    EndWith(status);
   }
 
   void EndWith(const absl::Status& status) {
@@ -157,8 +178,13 @@ class ComputeReactor final : public RawReactor {
   void Admit() {
     admission_.Start(WorstCase(), identity_.share,
                      [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
-                       if (!memory.ok()) return EndWith(memory.status());
+                       if (absl::IsCancelled(memory.status())) {
+                         return Drop(memory.status());
+                       }
+                       if (!memory.ok()) return Refuse(memory.status());
                        reserved_ = *std::move(memory);
+                       context_.metrics.stages().Observe(Stage::kAdmission,
+                                                         rpc_.age());
                        Read(&request_);
                      });
   }
@@ -194,13 +220,6 @@ class ComputeReactor final : public RawReactor {
     return absl::OkStatus();
   }
 
-  absl::Status NoRequest() const {
-    const absl::Status interrupted = Interrupted();
-    return interrupted.ok()
-               ? absl::InvalidArgumentError("Compute takes a message, got none")
-               : interrupted;
-  }
-
   void Compute() {
     const int64_t bytes =
         std::min(static_cast<int64_t>(request_.Length()), reserved_.bytes());
@@ -214,17 +233,21 @@ class ComputeReactor final : public RawReactor {
     // The job keeps what it needs of the request.
     request_.Clear();
     if (small) {
-      if (job->Unwanted() || RunWhileSmall(*job, context_.metrics)) {
-        return job->Answer();
-      }
+      if (job->Unwanted()) return job->Answer();
+      job->stages().Enter(Stage::kDecode);
+      if (RunWhileSmall(*job, context_.metrics)) return job->Answer();
+      watch_.Begin();
+      job->stages().Wait();
       return context_.scheduler.SubmitMore(std::move(job));
     }
-    if (!context_.scheduler.Submit(std::move(job))) EndWith(TooManyJobs());
+    job->stages().Wait();
+    if (!context_.scheduler.Submit(std::move(job))) RefuseAsQueueIsFull();
   }
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
   Metrics::Rpc rpc_;
+  CallWatch watch_;
   Admission admission_;
   Identity identity_;
   std::optional<wire::AnnouncedBytes> announced_;
@@ -235,11 +258,15 @@ class ComputeReactor final : public RawReactor {
   grpc::ByteBuffer excess_;
   grpc::ByteBuffer reply_;
   bool has_request_ = false;
-  std::atomic<bool> cancelled_ = false;
 };
 
+void ComputeJob::Begin() {
+  reactor_.watch().Begin();
+  batch_.stages().Resume();
+}
+
 bool ComputeJob::Unwanted() {
-  interrupted_ = reactor_.Interrupted();
+  interrupted_ = reactor_.watch().Interrupted();
   return !interrupted_.ok();
 }
 
@@ -248,7 +275,8 @@ void ComputeJob::Answer() {
   if (interrupted_.ok()) {
     reactor_.Answer(batch_.Reply());
   } else {
-    reactor_.Answer(interrupted_);
+    batch_.stages().Finish();
+    reactor_.Drop(interrupted_);
   }
 }
 

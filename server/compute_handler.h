@@ -13,7 +13,7 @@
 #include "server/batch.h"
 #include "server/buffer_pool.h"
 #include "server/memory_budget.h"
-#include "server/metrics.h"
+#include "server/metrics/metrics.h"
 #include "server/scheduler.h"
 
 namespace lossd {

@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <utility>
 
@@ -262,6 +263,12 @@ absl::Status DecodedItem::WithProtoPath(const absl::Status& status) const {
     }
   }
   return InvalidField(*violation);
+}
+
+bool IsFinite(const LossResult& computed) {
+  return std::isfinite(computed.loss_sum) &&
+         (computed.reduction == Reduction::kNone ||
+          std::isfinite(computed.loss));
 }
 
 }  // namespace lossd

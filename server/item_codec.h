@@ -108,6 +108,10 @@ class DecodedItem {
   bool streamed_ = false;
 };
 
+// Whether the loss is a finite number, or its sum where row losses alone were
+// asked for.
+bool IsFinite(const LossResult& computed);
+
 }  // namespace lossd
 
 #endif  // LOSSD_SERVER_ITEM_CODEC_H_

@@ -23,6 +23,9 @@ class Job {
   virtual size_t units() const = 0;
   virtual size_t unit_bytes() const = 0;
 
+  // The scheduler is about to run the first unit.
+  virtual void Begin() {}
+
   // Each unit of a step runs once. Must not throw.
   virtual void RunUnit(size_t unit) = 0;
 

@@ -34,11 +34,11 @@ constexpr size_t kBytesWorthATeam = size_t{256} << 10;
 
 Scheduler::Scheduler(const SchedulerOptions& options,
                      std::function<void(size_t)> on_jobs,
-                     std::function<void(double)> on_busy,
+                     std::function<void(size_t, double)> on_work,
                      std::function<void()> on_idle)
     : options_(options),
       on_jobs_(std::move(on_jobs)),
-      on_busy_(std::move(on_busy)),
+      on_work_(std::move(on_work)),
       on_idle_(std::move(on_idle)),
       round_bytes_(std::clamp(size_t{4} << 20, options.min_round_bytes,
                               options.max_round_bytes)),
@@ -150,6 +150,7 @@ size_t Scheduler::TakeTurn(Caller* caller, size_t most_bytes,
   const auto running = caller->ready.begin();
   Job& job = *running->job;
   const size_t units = job.units();
+  if (!std::exchange(running->began, true)) job.Begin();
   const size_t unit_bytes = std::max<size_t>(job.unit_bytes(), 1);
   size_t bytes = 0;
   while (running->next_unit < units && bytes < most_bytes) {
@@ -201,7 +202,7 @@ void Scheduler::RunRound(const std::vector<Unit>& round, size_t bytes) {
               [&round](size_t i) { round[i].job->RunUnit(round[i].unit); });
   const std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
-  on_busy_(seconds.count() * threads);
+  on_work_(round.size(), seconds.count() * threads);
   Measure(bytes, seconds.count());
 }
 
@@ -224,8 +225,8 @@ void Scheduler::RunAlone(const std::vector<Unit>& round, size_t bytes) {
               });
   const std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
-  on_busy_(seconds.count() * options_.threads);
   const size_t left = round.size() - std::min(next.load(), round.size());
+  on_work_(round.size() - left, seconds.count() * options_.threads);
   if (left > 0) return TakeBack(left);
   Measure(bytes, seconds.count());
 }

@@ -45,12 +45,12 @@ struct SchedulerOptions {
 class Scheduler {
  public:
   // `on_jobs` hears how many jobs there are whenever that changes, on any
-  // thread and under a lock. On the scheduler's thread `on_busy` hears how many
-  // seconds a round took, added up over the threads that ran it, and `on_idle`
-  // is called when there was no job for ten seconds.
+  // thread and under a lock. On the scheduler's thread `on_work` hears how many
+  // units a round had and how many seconds it took, added up over the threads
+  // that ran it, and `on_idle` is called when there was no job for ten seconds.
   Scheduler(
       const SchedulerOptions& options, std::function<void(size_t)> on_jobs,
-      std::function<void(double)> on_busy,
+      std::function<void(size_t, double)> on_work,
       std::function<void()> on_idle = [] {});
   // Runs what there still is.
   ~Scheduler();
@@ -76,6 +76,7 @@ class Scheduler {
     std::unique_ptr<Job> job;
     // Units of the step that have been given to a round.
     size_t next_unit = 0;
+    bool began = false;
   };
   struct Caller {
     // Bytes the caller has had, or would have had if it had always wanted some.
@@ -116,7 +117,7 @@ class Scheduler {
 
   const SchedulerOptions options_;
   const std::function<void(size_t)> on_jobs_;
-  const std::function<void(double)> on_busy_;
+  const std::function<void(size_t, double)> on_work_;
   const std::function<void()> on_idle_;
 
   mutable std::mutex mutex_;

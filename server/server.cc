@@ -222,7 +222,9 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
       scheduler_(
           {.threads = threads, .max_jobs = kMaxJobs},
           [this](size_t jobs) { SetJobs(jobs); },
-          [this](double seconds) { metrics_.AddBusySeconds(seconds); },
+          [this](size_t units, double seconds) {
+            metrics_.resources().CountWork(units, seconds);
+          },
           [this] { pool_.TrimIdle(); }),
       context_{scheduler_,     budget_,
                pool_,          metrics_,
@@ -235,7 +237,7 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
 Server::~Server() { Shutdown(); }
 
 void Server::SetJobs(size_t jobs) {
-  metrics_.SetQueueDepth(jobs);
+  metrics_.resources().SetQueueDepth(jobs);
   const bool ready = readiness_.ready();
   readiness_.SetJobs(jobs);
   if (readiness_.ready() != ready) {
@@ -357,7 +359,7 @@ void Server::AwaitDrained() {
   auto last_busy = std::chrono::steady_clock::now();
   while (!drained_) {
     const auto now = std::chrono::steady_clock::now();
-    if (metrics_.in_flight() > 0) last_busy = now;
+    if (metrics_.rpcs().in_flight() > 0) last_busy = now;
     if (abandon_ || now - last_busy > kLinger) {
       grpc_server_cancel_all_calls(grpc_->c_server());
     }

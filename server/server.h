@@ -27,7 +27,7 @@
 #include "server/listen/listen_address.h"
 #include "server/listen/rpc_listener.h"
 #include "server/memory_budget.h"
-#include "server/metrics.h"
+#include "server/metrics/metrics.h"
 #include "server/readiness.h"
 #include "server/scheduler.h"
 #include "server/service.h"

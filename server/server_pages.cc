@@ -41,10 +41,11 @@ AdminPages Server::Pages() {
 }
 
 AdminReply Server::MetricsPage() {
-  metrics_.SetMemory(budget_.figures(), pool_.figures());
+  metrics_.resources().SetMemory(budget_.figures(), pool_.figures());
   if (arena_listener_ != nullptr) {
-    metrics_.SetArenas(arenas_.figures(), arena_listener_->connections(),
-                       arena_listener_->refused_connections());
+    metrics_.resources().SetArenas(arenas_.figures(),
+                                   arena_listener_->connections(),
+                                   arena_listener_->refused_connections());
   }
   return {.content_type = kMetricsType, .body = metrics_.Text()};
 }
@@ -78,7 +79,7 @@ AdminReply Server::OverviewPage() {
         {"simd", std::string(SimdTarget())},
         {"compute threads", absl::StrCat(limits_.threads)}}},
       {"Load",
-       {{"calls", absl::StrCat(metrics_.in_flight())},
+       {{"calls", absl::StrCat(metrics_.rpcs().in_flight())},
         {"connections", absl::StrCat(listener_->connections())},
         {"connections refused", absl::StrCat(listener_->refused_connections())},
         {"memory reserved",

@@ -6,6 +6,7 @@
 #include "lib/core/numerics.h"
 #include "lib/core/shape.h"
 #include "server/arena/arena_range.h"
+#include "server/call.h"
 #include "server/catalog.h"
 #include "server/reactor.h"
 #include "server/status_adapter.h"
@@ -29,7 +30,7 @@ class RefusingReactor final : public Reactor<Request, Response> {
  public:
   RefusingReactor(const grpc::CallbackServerContext& call, Metrics& metrics,
                   Metrics::Method method, const std::string& text)
-      : call_(call), rpc_(metrics, method) {
+      : call_(call), rpc_(metrics.rpcs(), method) {
     this->End(ToGrpcStatus(absl::UnimplementedError(text)));
   }
 
@@ -48,11 +49,11 @@ class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
   UnaryReactor(const grpc::CallbackServerContext& call, Metrics& metrics,
                Metrics::Method method)
-      : call_(call), rpc_(metrics, method) {}
+      : call_(call), rpc_(metrics.rpcs(), method) {}
 
   void Answer(size_t received, const absl::Status& status, size_t sent) {
     rpc_.Received(received);
-    rpc_.Sent(sent);
+    if (status.ok()) rpc_.Sent(sent);
     rpc_.Finish(status.code());
     ReleaseToGrpc(this);
     Finish(ToGrpcStatus(status));
@@ -97,6 +98,7 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
                                 grpc::ByteBuffer* reply) {
   auto* reactor = new UnaryReactor(*call, context.metrics, method);
   absl::Status status = context.authenticator.Identify(*call).status();
+  CountRefusal(status, context.metrics);
   if (status.ok()) status = CheckEmptyRequest<Request>(body);
   bool own = false;
   if (status.ok() &&

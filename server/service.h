@@ -8,7 +8,7 @@
 
 #include "lossd/v1/loss_service.grpc.pb.h"
 #include "server/compute_handler.h"
-#include "server/metrics.h"
+#include "server/metrics/metrics.h"
 
 namespace lossd {
 

@@ -364,6 +364,7 @@ absl::Status Stream::End() {
 absl::Status Stream::WriteResult() {
   const absl::StatusOr<LossResult> computed = computation_->Finish();
   if (!computed.ok()) return item_.WithProtoPath(computed.status());
+  finite_ = IsFinite(*computed);
   v1::ComputeStreamResponse response;
   item_.Encode(*computed, response.mutable_result());
   response.set_numerics_version(std::string(NumericsVersion()));
@@ -377,8 +378,12 @@ absl::Status Stream::WriteResult() {
 
 void Stream::Count(absl::StatusCode code) {
   if (header_ == nullptr) return;
-  metrics_.CountItems(item_.loss_name(), code, 1,
-                      code == absl::StatusCode::kOk ? item_.elements() : 0);
+  const bool computed = code == absl::StatusCode::kOk;
+  metrics_.losses().Count({.loss = item_.loss_name(),
+                           .code = code,
+                           .items = 1,
+                           .elements = computed ? item_.elements() : 0,
+                           .nonfinite = computed && !finite_ ? 1U : 0U});
 }
 
 }  // namespace lossd

@@ -20,7 +20,7 @@
 #include "server/arena/arena_registry.h"
 #include "server/buffer_pool.h"
 #include "server/item_codec.h"
-#include "server/metrics.h"
+#include "server/metrics/metrics.h"
 #include "server/stream_tensor.h"
 
 namespace lossd {
@@ -138,6 +138,8 @@ class Stream {
   // What a block reads of the inputs that come in chunks, at most.
   size_t block_bytes_ = 0;
   size_t unit_bytes_ = 0;
+  // The loss is.
+  bool finite_ = true;
   std::vector<Output> outputs_;
   std::deque<grpc::ByteBuffer> output_;
   std::mutex mutex_;

@@ -33,8 +33,10 @@ class StreamReactor final : public RawReactor {
                 grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
+        watch_(call, context.abandon, context.metrics),
         admission_(context.budget),
-        rpc_(context.metrics, Metrics::Method::kComputeStream),
+        rpc_(context.metrics.rpcs(), Metrics::Method::kComputeStream),
+        stages_(context.metrics.stages()),
         stream_(context.metrics, context.pool,
                 ArenasOf(context.arenas, call.peer()),
                 [this](int64_t bytes) { return ReserveHeader(bytes); }) {
@@ -42,6 +44,8 @@ class StreamReactor final : public RawReactor {
   }
 
  private:
+  using Direction = CallMetrics::Direction;
+
   // What a stream comes to.
   enum class Next : uint8_t {
     // The units of a step are to be run.
@@ -62,15 +66,18 @@ class StreamReactor final : public RawReactor {
     const std::string& caller() const override { return caller_; }
     size_t units() const override { return reactor_.units(); }
     size_t unit_bytes() const override { return reactor_.stream_.unit_bytes(); }
+    void Begin() override { reactor_.stages_.Resume(); }
     void RunUnit(size_t unit) override { reactor_.stream_.RunUnit(unit); }
     bool NextStep() override {
       next_ = reactor_.Advance(&status_);
       return next_ == Next::kStep || next_ == Next::kMore;
     }
     bool Unwanted() override {
-      status_ = reactor_.Interrupted();
-      if (!status_.ok()) next_ = Next::kEnd;
-      return !status_.ok();
+      status_ = reactor_.watch_.Interrupted();
+      if (status_.ok()) return false;
+      reactor_.watch_.CountDropped(status_);
+      next_ = Next::kEnd;
+      return true;
     }
     void Answer() override {
       if (next_ == Next::kEnd) reactor_.EndWith(status_);
@@ -85,22 +92,27 @@ class StreamReactor final : public RawReactor {
 
   void Begin() {
     absl::StatusOr<Identity> identity = context_.authenticator.Identify(call_);
-    if (!identity.ok()) return EndWith(identity.status());
+    if (!identity.ok()) return Refuse(identity.status());
     identity_ = *std::move(identity);
-    if (context_.scheduler.Full()) return EndWith(TooManyJobs());
+    if (context_.scheduler.Full()) {
+      context_.metrics.Reject(Rejection::kQueueFull);
+      return EndWith(TooManyJobs());
+    }
     admission_.Start(
         std::min(wire::kStreamBytes, context_.budget.figures().budget),
         identity_.share,
         [this](absl::StatusOr<MemoryBudget::Reservation> memory) {
-          if (!memory.ok()) return EndWith(memory.status());
+          if (absl::IsCancelled(memory.status())) {
+            watch_.CountDropped(memory.status());
+            return EndWith(memory.status());
+          }
+          if (!memory.ok()) return Refuse(memory.status());
           reserved_ = *std::move(memory);
+          context_.metrics.stages().Observe(Stage::kAdmission, rpc_.age());
           const std::lock_guard lock(mutex_);
+          open_.emplace(context_.metrics.calls());
           ReadIfRoom();
         });
-  }
-
-  absl::Status Interrupted() const {
-    return Interruption(call_, cancelled_, context_.abandon);
   }
 
   void ReadDone(bool ok) override {
@@ -109,6 +121,7 @@ class StreamReactor final : public RawReactor {
       reading_ = false;
       if (ok) {
         rpc_.Received(incoming_.Length());
+        context_.metrics.calls().CountStreamMessage(Direction::kReceived);
         received_ = std::exchange(incoming_, {});
       } else {
         end_received_ = true;
@@ -133,7 +146,7 @@ class StreamReactor final : public RawReactor {
   }
 
   void Cancelled() override {
-    cancelled_ = true;
+    watch_.Cancel();
     admission_.Cancel();
   }
 
@@ -160,6 +173,7 @@ class StreamReactor final : public RawReactor {
           auto job = std::make_unique<StreamJob>(
               *this, identity_.name.empty() ? call_.peer() : identity_.name);
           if (!IsSmallStep(*job)) {
+            stages_.Wait();
             return context_.scheduler.SubmitMore(std::move(job));
           }
           RunStep(*job, context_.metrics);
@@ -171,15 +185,24 @@ class StreamReactor final : public RawReactor {
   // Ends a step that has run. Then begins the next, or else takes a message; or
   // else waits.
   Next Advance(absl::Status* status) {
-    *status = Interrupted();
-    if (status->ok() && std::exchange(in_step_, false)) {
+    *status = watch_.Interrupted();
+    if (!status->ok()) {
+      watch_.CountDropped(*status);
+      return Next::kEnd;
+    }
+    if (std::exchange(in_step_, false)) {
+      stages_.Enter(Stage::kEncode);
       *status = stream_.FinishStep();
       const std::lock_guard lock(mutex_);
       if (status->ok()) TakeOutput();
     }
+    // Who waits is not busy: another thread may go on at once.
+    stages_.Leave();
     if (!status->ok()) return Next::kEnd;
     if (stream_.HasWork()) {
       if (!HasRoomOrWait()) return Next::kWait;
+      watch_.Begin();
+      stages_.Enter(Stage::kCompute);
       *status = stream_.BeginStep();
       in_step_ = status->ok();
       return in_step_ ? Next::kStep : Next::kEnd;
@@ -187,7 +210,10 @@ class StreamReactor final : public RawReactor {
     std::optional<grpc::ByteBuffer> message;
     bool end = false;
     if (!TakeMessageOrWait(&message, &end)) return Next::kWait;
+    stages_.Enter(end ? Stage::kEncode : Stage::kDecode);
     *status = end ? stream_.End() : stream_.Accept(*message);
+    stages_.Leave();
+    if (!status->ok()) CountRefusal(*status, context_.metrics);
     return end || !status->ok() ? Next::kEnd : Next::kMore;
   }
 
@@ -217,6 +243,11 @@ class StreamReactor final : public RawReactor {
     // What comes meanwhile waits as long as this one is worked on.
     ReadIfRoom();
     return busy_;
+  }
+
+  void Refuse(const absl::Status& status) {
+    CountRefusal(status, context_.metrics);
+    EndWith(status);
   }
 
   // Ends the work, whose thread stays busy for ever.
@@ -255,6 +286,7 @@ class StreamReactor final : public RawReactor {
     if (writing_ || output_.empty()) return;
     writing_ = true;
     rpc_.Sent(output_.front().Length());
+    context_.metrics.calls().CountStreamMessage(Direction::kSent);
     Write(&output_.front());
   }
 
@@ -276,7 +308,7 @@ class StreamReactor final : public RawReactor {
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
-  std::atomic<bool> cancelled_ = false;
+  CallWatch watch_;
   Admission admission_;
   Identity identity_;
   // Go after the stream.
@@ -285,6 +317,8 @@ class StreamReactor final : public RawReactor {
 
   std::mutex mutex_;
   Metrics::Rpc rpc_;
+  // Once it is admitted.
+  std::optional<CallMetrics::OpenStream> open_;
   // Somebody works on the stream.
   bool busy_ = false;
   bool reading_ = false;
@@ -299,6 +333,7 @@ class StreamReactor final : public RawReactor {
   std::optional<absl::Status> ending_;
 
   // Of whoever is busy.
+  StageTimer stages_;
   bool in_step_ = false;
   Stream stream_;
 };

@@ -1,6 +1,9 @@
 // What the metrics page counts is what was sent.
 
 #include <algorithm>
+#include <limits>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -10,6 +13,7 @@
 #include "tests/integration/messages.h"
 #include "tests/integration/metrics_page.h"
 #include "tests/integration/running_server.h"
+#include "tests/integration/stream_calls.h"
 
 namespace lossd::test {
 namespace {
@@ -112,6 +116,15 @@ TEST_F(MetricsTest, CountersReconcileWithWhatWasSent) {
             sent);
   EXPECT_EQ(page[Of("lossd_rpc_sent_bytes_total", "method", "Compute")],
             received);
+  EXPECT_EQ(page[Of("lossd_rpc_request_bytes_count", "method", "Compute")], 7);
+  EXPECT_EQ(page[Of("lossd_rpc_request_bytes_sum", "method", "Compute")], sent);
+  EXPECT_EQ(page[Of("lossd_rpc_response_bytes_count", "method", "Compute")], 4);
+  EXPECT_EQ(page[Of("lossd_rpc_response_bytes_sum", "method", "Compute")],
+            received);
+  EXPECT_EQ(page[Of("lossd_admission_rejected_total", "reason", "too_large")],
+            1);
+  EXPECT_EQ(page.Sum("lossd_admission_rejected_total"), 1);
+  EXPECT_EQ(page.Sum("lossd_cancelled_total"), 0);
 
   EXPECT_EQ(page[Items("mean_squared_error", "OK")], 5);
   EXPECT_EQ(page[Items("mean_squared_error", "UNIMPLEMENTED")], 2);
@@ -127,6 +140,132 @@ TEST_F(MetricsTest, CountersReconcileWithWhatWasSent) {
   EXPECT_EQ(page.Sum(elements), 2 * (2 * 3 + 2 * 5) + 2 * 11 + 2 * 2 * 7);
   EXPECT_EQ(page["lossd_queue_depth_requests"], 0);
   EXPECT_GT(page["lossd_compute_busy_seconds_total"], 0);
+}
+
+// Small ones on gRPC's thread, the last by the scheduler.
+TEST_F(MetricsTest, EveryCallHasItsStages) {
+  for (const int64_t rows : {1, 10, 100, 20'000}) {
+    server_.Compute(Item(Mse(), rows));
+  }
+  MetricsPage page = Settled();
+  const auto calls = [&page](const std::string& stage) {
+    return page[Of("lossd_stage_duration_seconds_count", "stage", stage)];
+  };
+  for (const char* stage : {"admission", "decode", "compute", "encode"}) {
+    EXPECT_EQ(calls(stage), 4) << stage;
+  }
+  EXPECT_EQ(calls("queue"), 1);
+  // A message and an item, at least, are a unit each.
+  EXPECT_GE(page["lossd_work_units_total"], 4 * 2);
+  // One that cannot be parsed is not computed.
+  server_.Send("/lossd.v1.LossService/Compute", {"nonsense"});
+  page = Settled();
+  EXPECT_EQ(calls("decode"), 5);
+  EXPECT_EQ(calls("compute"), 4);
+}
+
+TEST_F(MetricsTest, ABufferIsAMissOnce) {
+  const double before = Settled()["lossd_buffer_pool_misses_total"];
+  server_.Compute(Item(Mse(), 2000));
+  EXPECT_EQ(Settled()["lossd_buffer_pool_misses_total"], before + 1);
+  // gRPC gives it back when it has sent it.
+  while (Settled()[Of("lossd_buffer_pool_bytes", "state", "used")] > 0)
+    continue;
+  server_.Compute(Item(Mse(), 2000));
+  EXPECT_EQ(Settled()["lossd_buffer_pool_misses_total"], before + 1);
+}
+
+TEST_F(MetricsTest, LossesThatAreNotFinite) {
+  v1::LossItem infinite = Item(Mse(), 1);
+  const std::vector<float> predictions = {
+      std::numeric_limits<float>::infinity(), 1};
+  *infinite.mutable_predictions() =
+      TensorOf(v1::DTYPE_FLOAT32, predictions, {1, 2});
+  // It is refused, or computed with.
+  v1::ComputeRequest request;
+  *request.add_items() = infinite;
+  infinite.set_semantics(v1::SEMANTICS_PYTORCH);
+  *request.add_items() = infinite;
+  // Without a reduction the loss is not a number, but its rows are.
+  *request.add_items() = Item(Mse(), 3);
+  request.mutable_items(2)->set_reduction(v1::REDUCTION_NONE);
+  infinite.set_reduction(v1::REDUCTION_NONE);
+  *request.add_items() = infinite;
+  server_.Compute(request);
+  const MetricsPage page = Settled();
+  EXPECT_EQ(page[Items("mean_squared_error", "OK")], 3);
+  EXPECT_EQ(page[Items("mean_squared_error", "INVALID_ARGUMENT")], 1);
+  EXPECT_EQ(
+      page[Of("lossd_nonfinite_outputs_total", "loss", "mean_squared_error")],
+      2);
+  EXPECT_EQ(page.Sum("lossd_nonfinite_outputs_total"), 2);
+}
+
+// What stands before the values of a page.
+std::set<std::string> SeriesOf(const std::string& text) {
+  std::set<std::string> series;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line[0] != '#') series.insert(line.substr(0, line.rfind(' ')));
+  }
+  return series;
+}
+
+TEST_F(MetricsTest, NoSeriesForWhatCallersMakeUp) {
+  const auto send = [this](const std::string& text) {
+    v1::ComputeRequest request;
+    request.add_items()->mutable_loss()->mutable_named()->set_name(text);
+    *request.add_items() = Item(Mse(), 1);
+    (*request.mutable_items(1)->mutable_extra_inputs())[text] =
+        request.items(1).targets();
+    server_.Send("/lossd.v1.LossService/Compute",
+                 {request.SerializeAsString()});
+    server_.Send("/lossd.v1.LossService/" + text, {});
+  };
+  send("first");
+  const std::set<std::string> before = SeriesOf(server_.Get("/metrics"));
+  for (int i = 0; i < 50; ++i) send("loss" + std::to_string(i));
+  send("a\"}1");
+  send(std::string(5000, 'x'));
+  Settled();
+  EXPECT_EQ(SeriesOf(server_.Get("/metrics")), before);
+}
+
+TEST_F(MetricsTest, MessagesOfStreams) {
+  v1::LossItem item = Item(Mse(), 2000);
+  item.set_semantics(v1::SEMANTICS_KERAS);
+  std::vector<float> targets(4000);
+  targets[17] = std::numeric_limits<float>::quiet_NaN();
+  *item.mutable_targets() = TensorOf(v1::DTYPE_FLOAT32, targets, {2000, 2});
+  std::vector<std::string> messages;
+  double sent = 0;
+  for (const v1::ComputeStreamRequest& message :
+       Messages(TakeApart(item), Order::kTogether, 1000)) {
+    messages.push_back(message.SerializeAsString());
+    sent += static_cast<double>(messages.back().size());
+  }
+  const auto reply =
+      server_.Send("/lossd.v1.LossService/ComputeStream", messages);
+  EXPECT_TRUE(reply.status.ok()) << reply.status.error_message();
+  const MetricsPage page = Settled();
+  const auto of = [&page](const std::string& name) {
+    return page[Of(name, "method", "ComputeStream")];
+  };
+  const auto count = [&page](const std::string& direction) {
+    return page[Of("lossd_stream_messages_total", "direction", direction)];
+  };
+  EXPECT_EQ(count("received"), messages.size());
+  EXPECT_EQ(count("sent"), reply.messages.size());
+  EXPECT_EQ(of("lossd_rpc_request_bytes_count"), 1);
+  EXPECT_EQ(of("lossd_rpc_request_bytes_sum"), sent);
+  EXPECT_EQ(of("lossd_rpc_response_bytes_sum"),
+            of("lossd_rpc_sent_bytes_total"));
+  EXPECT_EQ(page["lossd_streams_open"], 0);
+  EXPECT_EQ(page.Sum("lossd_nonfinite_outputs_total"), 1);
+  for (const char* stage : {"admission", "decode", "compute", "encode"}) {
+    EXPECT_EQ(page[Of("lossd_stage_duration_seconds_count", "stage", stage)], 1)
+        << stage;
+  }
 }
 
 // gRPC tells the client the code, and the server only that the call is over.

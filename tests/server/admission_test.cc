@@ -10,6 +10,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -21,7 +22,10 @@
 namespace lossd {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::chrono::hours kForever(1);
 
@@ -128,6 +132,21 @@ TEST(AdmissionTest, RoomTimeoutAndCancellationAtOnce) {
   }
 }
 
+// Lines of the metrics page.
+std::string Rejected(const std::string& reason, int calls) {
+  return "lossd_admission_rejected_total{reason=\"" + reason + "\"} " +
+         std::to_string(calls) + "\n";
+}
+std::string Cancelled(const std::string& cause, const std::string& phase,
+                      int calls) {
+  return "lossd_cancelled_total{cause=\"" + cause + "\",phase=\"" + phase +
+         "\"} " + std::to_string(calls) + "\n";
+}
+std::string Calls(const std::string& stage, int calls) {
+  return "lossd_stage_duration_seconds_count{stage=\"" + stage + "\"} " +
+         std::to_string(calls) + "\n";
+}
+
 constexpr int64_t kBudget = 1 << 20;
 constexpr int64_t kLimit = 1'000'000;
 
@@ -141,7 +160,7 @@ class ServiceTest : public testing::Test {
               jobs_ = jobs;
               jobs_.notify_all();
             },
-            [](double) {}) {
+            [](size_t, double) {}) {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
@@ -154,7 +173,9 @@ class ServiceTest : public testing::Test {
   }
 
   // Sends a request of the mean squared error of so many doubles.
-  grpc::Status Send(size_t elements, const std::string& announced = "") {
+  grpc::Status Send(
+      size_t elements, const std::string& announced = "",
+      std::optional<std::chrono::milliseconds> deadline = std::nullopt) {
     v1::ComputeRequest request;
     v1::LossItem& item = *request.add_items();
     item.mutable_loss()->mutable_mean_squared_error();
@@ -164,6 +185,10 @@ class ServiceTest : public testing::Test {
     *item.mutable_targets() = item.predictions();
     item.mutable_outputs()->set_gradient(true);
     context_of_call_ = std::make_unique<grpc::ClientContext>();
+    if (deadline) {
+      context_of_call_->set_deadline(std::chrono::system_clock::now() +
+                                     *deadline);
+    }
     if (!announced.empty()) {
       context_of_call_->AddMetadata(wire::kAnnouncedBytesHeader, announced);
     }
@@ -237,12 +262,15 @@ TEST_F(ServiceTest, WithoutMemoryTheBodyIsNotRead) {
       HasSubstr("lossd_rpc_received_bytes_total{method=\"Compute\"} 0\n"));
   EXPECT_THAT(page, HasSubstr("lossd_rpc_completed_total{code=\"UNAVAILABLE\","
                               "method=\"Compute\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr(Rejected("memory", 1)));
 }
 
 TEST_F(ServiceTest, AnAnnouncementThatIsNone) {
   const grpc::Status status = Send(1, "many");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("lossd-bytes: got 'many'"));
+  // It is no announcement that was refused.
+  EXPECT_THAT(Page(), Not(ContainsRegex("_rejected_total\\{[^}]*\\} [1-9]")));
 }
 
 TEST_F(ServiceTest, ARequestLargerThanAnnounced) {
@@ -255,6 +283,7 @@ TEST_F(ServiceTest, AnAnnouncementLargerThanTheBudget) {
   const grpc::Status status = Send(1000, "1000000,1000000");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), HasSubstr("budget of 1048576 bytes"));
+  EXPECT_THAT(Page(), HasSubstr(Rejected("too_large", 1)));
 }
 
 TEST_F(ServiceTest, AnAnnouncementBeyondAllReason) {
@@ -277,6 +306,7 @@ TEST_F(ServiceTest, AReplyLargerThanAnnounced) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(status.error_message(), HasSubstr("8000 bytes of the reply"));
   EXPECT_EQ(RetryDelay(status), 200);
+  EXPECT_THAT(Page(), HasSubstr(Rejected("memory", 1)));
 }
 
 // Both fit alone; trying again would not help.
@@ -284,6 +314,7 @@ TEST_F(ServiceTest, ARequestAndItsReplyBeyondTheBudget) {
   const grpc::Status status = Send(60'000);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), HasSubstr("budget of 1048576 bytes"));
+  EXPECT_THAT(Page(), HasSubstr(Rejected("too_large", 1)));
 }
 
 // There is room for no job at all.
@@ -297,19 +328,33 @@ TEST_F(BusyServiceTest, AFullSchedulerRefusesBeforeItReads) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(status.error_message(), HasSubstr("waiting to be computed"));
   EXPECT_EQ(RetryDelay(status), 100);
+  grpc::ClientContext context;
+  EXPECT_EQ(stub_->ComputeStream(&context)->Finish().error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  const std::string page = Page();
   EXPECT_THAT(
-      Page(),
+      page,
       HasSubstr("lossd_rpc_received_bytes_total{method=\"Compute\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr(Rejected("queue_full", 2)));
+  // Nothing was received that could be counted.
+  EXPECT_THAT(page, HasSubstr("lossd_rpc_request_bytes_count{method=\"Compute"
+                              "\"} 0\n"));
 }
 
 // Occupies the scheduler until it is told to end.
 class LongJob final : public Job {
  public:
-  explicit LongJob(std::shared_future<void> end) : end_(std::move(end)) {}
+  // `begun` is told when it runs.
+  explicit LongJob(std::shared_future<void> end,
+                   std::promise<void>* begun = nullptr)
+      : end_(std::move(end)), begun_(begun) {}
   const std::string& caller() const override { return caller_; }
   size_t units() const override { return 1; }
   size_t unit_bytes() const override { return 1; }
-  void RunUnit(size_t /*unit*/) override { end_.wait(); }
+  void RunUnit(size_t /*unit*/) override {
+    if (begun_ != nullptr) begun_->set_value();
+    end_.wait();
+  }
   bool NextStep() override { return false; }
   bool Unwanted() override { return false; }
   void Answer() override {}
@@ -317,7 +362,92 @@ class LongJob final : public Job {
  private:
   const std::string caller_ = "long";
   const std::shared_future<void> end_;
+  std::promise<void>* const begun_;
 };
+
+// Calls that wait for another job.
+class QueueTest : public ServiceTest {
+ protected:
+  // Sends a call that is not small, and returns when it waits for the other.
+  void SendBehindALongJob(
+      std::optional<std::chrono::milliseconds> deadline = std::nullopt) {
+    end_ = {};
+    std::promise<void> begun;
+    ASSERT_TRUE(scheduler_.Submit(
+        std::make_unique<LongJob>(end_.get_future().share(), &begun)));
+    begun.get_future().wait();
+    status_ = std::async(std::launch::async,
+                         [this, deadline] { return Send(5000, "", deadline); });
+    for (size_t jobs = jobs_; jobs < 2; jobs = jobs_) jobs_.wait(jobs);
+  }
+  // Lets the other job end, and waits for both.
+  void EndTheJob() {
+    end_.set_value();
+    for (size_t jobs = jobs_; jobs > 0; jobs = jobs_) jobs_.wait(jobs);
+    while (metrics_.rpcs().in_flight() > 0) std::this_thread::yield();
+  }
+
+  std::promise<void> end_;
+  std::future<grpc::Status> status_;
+};
+
+TEST_F(QueueTest, WhatWaitsHasAllStages) {
+  SendBehindALongJob();
+  EndTheJob();
+  EXPECT_TRUE(status_.get().ok());
+  // Too short to wait.
+  EXPECT_TRUE(Send(100).ok());
+  EXPECT_THAT(
+      Page(),
+      AllOf(HasSubstr(Calls("admission", 2)), HasSubstr(Calls("decode", 2)),
+            HasSubstr(Calls("queue", 1)), HasSubstr(Calls("compute", 2)),
+            HasSubstr(Calls("encode", 2)),
+            Not(ContainsRegex("_cancelled_total\\{[^}]*\\} [1-9]"))));
+}
+
+TEST_F(QueueTest, AClientThatGoesAway) {
+  // Nothing tells when the server knows: perhaps while it computes, or later.
+  int attempts = 0;
+  do {
+    SendBehindALongJob();
+    context_of_call_->TryCancel();
+    EXPECT_EQ(status_.get().error_code(), grpc::StatusCode::CANCELLED);
+    EndTheJob();
+    ++attempts;
+  } while (metrics_.Text().find(Cancelled("client", "queued", 0)) !=
+           std::string::npos);
+  EXPECT_THAT(Page(),
+              AllOf(HasSubstr(Cancelled("client", "queued", 1)),
+                    Not(HasSubstr("lossd_cancel_reaction_seconds_count 0\n")),
+                    HasSubstr(Calls("queue", attempts)),
+                    HasSubstr(Calls("decode", attempts - 1))));
+}
+
+TEST_F(QueueTest, TheDeadlinePasses) {
+  constexpr std::chrono::milliseconds kTimeout(1000);
+  SendBehindALongJob(kTimeout);
+  // The server's deadline is so much later than the call's arrival. In
+  // metadata it may be rounded, by a hundredth at most.
+  const auto deadline =
+      std::chrono::system_clock::now() + kTimeout + kTimeout / 100;
+  EXPECT_EQ(status_.get().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  std::this_thread::sleep_until(deadline);
+  EndTheJob();
+  EXPECT_THAT(Page(),
+              AllOf(HasSubstr(Cancelled("deadline", "queued", 1)),
+                    HasSubstr("lossd_cancel_reaction_seconds_count 1\n")));
+}
+
+TEST_F(QueueTest, AServerThatMustEnd) {
+  SendBehindALongJob();
+  abandon_ = true;
+  EndTheJob();
+  EXPECT_EQ(status_.get().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(Page(),
+              AllOf(HasSubstr(Cancelled("drain", "queued", 1)),
+                    HasSubstr("lossd_cancel_reaction_seconds_count 0\n"),
+                    Not(ContainsRegex("_rejected_total\\{[^}]*\\} [1-9]"))));
+}
 
 // There is room for one job.
 class OneJobServiceTest : public ServiceTest {
@@ -352,6 +482,7 @@ TEST_F(OneJobServiceTest, AStreamThatHasBegunIsNotRefused) {
   write("targets", 0, 5000);
   v1::ComputeStreamResponse response;
   ASSERT_TRUE(stream->Read(&response));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("lossd_streams_open 1\n"));
   std::promise<void> end;
   ASSERT_TRUE(
       scheduler_.Submit(std::make_unique<LongJob>(end.get_future().share())));
@@ -371,6 +502,45 @@ TEST_F(OneJobServiceTest, AStreamThatHasBegunIsNotRefused) {
   EXPECT_TRUE(response.has_result());
   const grpc::Status status = stream->Finish();
   EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(
+      Page(),
+      AllOf(
+          HasSubstr("lossd_streams_open 0\n"),
+          HasSubstr("lossd_stream_messages_total{direction=\"received\"} 5\n"),
+          HasSubstr(Calls("admission", 1)), HasSubstr(Calls("decode", 1)),
+          HasSubstr(Calls("queue", 1)), HasSubstr(Calls("compute", 1)),
+          HasSubstr(Calls("encode", 1))));
+}
+
+TEST_F(OneJobServiceTest, AStreamThatIsLeft) {
+  // Perhaps the server takes it for the end of the messages.
+  do {
+    grpc::ClientContext context;
+    const auto stream = stub_->ComputeStream(&context);
+    v1::ComputeStreamRequest message;
+    v1::LossItem& item = *message.mutable_header()->mutable_item();
+    item.mutable_loss()->mutable_mean_squared_error();
+    item.mutable_outputs()->set_gradient(true);
+    for (v1::Tensor* tensor :
+         {item.mutable_predictions(), item.mutable_targets()}) {
+      tensor->set_dtype(v1::DTYPE_FLOAT64);
+      tensor->add_shape(10'000);
+    }
+    ASSERT_TRUE(stream->Write(message));
+    for (const char* tensor : {"predictions", "targets"}) {
+      message.mutable_chunk()->set_tensor(tensor);
+      message.mutable_chunk()->set_data(std::string(8 * 5000, '\0'));
+      ASSERT_TRUE(stream->Write(message));
+    }
+    v1::ComputeStreamResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    context.TryCancel();
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+    while (metrics_.rpcs().in_flight() > 0) std::this_thread::yield();
+  } while (metrics_.Text().find(Cancelled("client", "running", 0)) !=
+           std::string::npos);
+  EXPECT_THAT(Page(), AllOf(HasSubstr(Cancelled("client", "running", 1)),
+                            HasSubstr("lossd_streams_open 0\n")));
 }
 
 }  // namespace

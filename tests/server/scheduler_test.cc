@@ -25,7 +25,7 @@ namespace {
 using ::testing::ElementsAre;
 
 void IgnoreJobs(size_t /*jobs*/) {}
-void IgnoreBusy(double /*seconds*/) {}
+void IgnoreWork(size_t /*units*/, double /*seconds*/) {}
 
 // Two units are a turn.
 constexpr size_t kUnitBytes = size_t{64} << 10;
@@ -97,7 +97,7 @@ std::vector<std::string> LogOf(
   {
     std::promise<void> started;
     std::promise<void> submitted;
-    Scheduler scheduler(RoundsOf(round_units), IgnoreJobs, IgnoreBusy);
+    Scheduler scheduler(RoundsOf(round_units), IgnoreJobs, IgnoreWork);
     scheduler.Submit(std::make_unique<TestJob>("_", std::vector<size_t>{1},
                                                &unused, [&](size_t) {
                                                  started.set_value();
@@ -150,7 +150,7 @@ TEST(SchedulerTest, JobsOfACallerTakeTurns) {
 TEST(SchedulerTest, ASmallJobWaitsForARoundOnly) {
   std::vector<std::string> log;
   {
-    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreBusy);
+    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreWork);
     scheduler.Submit(std::make_unique<TestJob>(
         "a", std::vector<size_t>{100}, &log, [&](size_t unit) {
           if (unit != 10) return;
@@ -168,7 +168,7 @@ TEST(SchedulerTest, ASmallJobWaitsForARoundOnly) {
 TEST(SchedulerTest, NobodyIsStarvedByWhoComesLate) {
   std::vector<std::string> log;
   {
-    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreBusy);
+    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreWork);
     scheduler.Submit(std::make_unique<TestJob>(
         "a", std::vector<size_t>{100}, &log, [&](size_t unit) {
           if (unit != 50) return;
@@ -262,7 +262,7 @@ TEST(SchedulerTest, AJobThatIsAloneMakesWayForAnother) {
     std::atomic<bool> submitting = false;
     SchedulerOptions options = RoundsOf(kRound);
     options.threads = 2;
-    Scheduler scheduler(options, IgnoreJobs, IgnoreBusy);
+    Scheduler scheduler(options, IgnoreJobs, IgnoreWork);
     const std::shared_future<void> is_submitted =
         submitted.get_future().share();
     scheduler.Submit(std::make_unique<CountedJob>("a", &alone, [&] {
@@ -285,7 +285,7 @@ TEST(SchedulerTest, WhatIsUnwantedIsDroppedBetweenRounds) {
   std::vector<std::string> log;
   std::atomic<bool> unwanted = false;
   {
-    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreBusy);
+    Scheduler scheduler(RoundsOf(4), IgnoreJobs, IgnoreWork);
     auto job = std::make_unique<TestJob>("a", std::vector<size_t>{100}, &log,
                                          [&](size_t unit) {
                                            if (unit == 5) unwanted = true;
@@ -343,7 +343,7 @@ TEST(SchedulerTest, TellsHowManyJobsThereAre) {
   std::promise<void> submitted;
   {
     Scheduler scheduler(
-        RoundsOf(4), [&](size_t jobs) { counts.push_back(jobs); }, IgnoreBusy);
+        RoundsOf(4), [&](size_t jobs) { counts.push_back(jobs); }, IgnoreWork);
     scheduler.Submit(std::make_unique<TestJob>(
         "a", std::vector<size_t>{1}, &log,
         [&](size_t) { submitted.get_future().wait(); }));
@@ -362,7 +362,7 @@ TEST(SchedulerTest, ManyThreadsSubmit) {
   std::vector<std::vector<std::string>> logs(kThreads * kJobs);
   {
     Scheduler scheduler({.threads = 2, .max_jobs = logs.size()}, IgnoreJobs,
-                        IgnoreBusy);
+                        IgnoreWork);
     std::vector<std::thread> threads;
     for (size_t t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {

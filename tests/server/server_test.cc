@@ -14,7 +14,7 @@
 #include "lossd/v1/loss_service.grpc.pb.h"
 #include "server/cpu_budget.h"
 #include "server/library_logs.h"
-#include "server/process_metrics.h"
+#include "server/metrics/process_metrics.h"
 #include "tests/server/load.h"
 #include "tests/server/raw_calls.h"
 #include "tests/support/status_matchers.h"

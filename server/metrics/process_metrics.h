@@ -1,5 +1,5 @@
-#ifndef LOSSD_SERVER_PROCESS_METRICS_H_
-#define LOSSD_SERVER_PROCESS_METRICS_H_
+#ifndef LOSSD_SERVER_METRICS_PROCESS_METRICS_H_
+#define LOSSD_SERVER_METRICS_PROCESS_METRICS_H_
 
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
@@ -17,4 +17,4 @@ class ProcessMetrics final : public prometheus::Collectable {
 
 }  // namespace lossd
 
-#endif  // LOSSD_SERVER_PROCESS_METRICS_H_
+#endif  // LOSSD_SERVER_METRICS_PROCESS_METRICS_H_
