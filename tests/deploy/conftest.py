@@ -1,0 +1,30 @@
+import pytest
+
+from processes import Lossd, Prometheus
+
+
+@pytest.fixture(scope="session")
+def used_lossd():
+    """A lossd that has served calls of every kind."""
+    one = Lossd()
+    one.bench("--calls", "20", "--elements", "8")
+    # Long enough for the scheduler, and for a stream.
+    one.bench("--calls", "4", "--elements", "100000")
+    yield one
+    assert one.stop() == 0
+
+
+@pytest.fixture
+def lossd():
+    """One that has served nothing yet."""
+    one = Lossd()
+    yield one
+    assert one.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def prometheus(used_lossd, tmp_path_factory):
+    one = Prometheus(tmp_path_factory.mktemp("prometheus"),
+                     [used_lossd.metrics])
+    yield one
+    one.stop()
