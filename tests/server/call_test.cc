@@ -1,7 +1,8 @@
-// What is computed on gRPC's own thread.
+// What is computed on gRPC's own thread, and how refusals are counted.
 
 #include "server/call.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -51,6 +52,28 @@ TEST(RunWhileSmallTest, LeavesAStepThatIsNot) {
   EXPECT_FALSE(RunWhileSmall(job, metrics));
   EXPECT_EQ(job.step(), 1U);
   EXPECT_EQ(job.ran(), 1U);
+}
+
+TEST(CountRefusalTest, TheStatusTellsTheReason) {
+  Metrics metrics(1);
+  const auto count = [&metrics](const absl::Status& status, int times) {
+    for (int i = 0; i < times; ++i) CountRefusal(status, metrics);
+  };
+  count(TryAgain("later", 1), 1);
+  count(LimitExceeded("message", "never"), 2);
+  count(LimitExceededNow("identity", "later", 1), 3);
+  count(NotAuthenticated("who?"), 4);
+  count(NotAllowed("no"), 5);
+  count(absl::OkStatus(), 6);
+  count(absl::InvalidArgumentError("no reason to refuse"), 7);
+  const std::string page = metrics.Text();
+  for (const char* reason :
+       {"memory\"} 1\n", "too_large\"} 2\n", "tenant_quota\"} 3\n",
+        "unauthenticated\"} 4\n", "permission_denied\"} 5\n",
+        "queue_full\"} 0\n", "draining\"} 0\n"}) {
+    EXPECT_THAT(page, testing::HasSubstr(
+                          std::string("_rejected_total{reason=\"") + reason));
+  }
 }
 
 }  // namespace
