@@ -49,7 +49,7 @@ class BufferPool {
     int64_t used = 0;
     int64_t free = 0;
     // Buffers that had to be allocated.
-    int64_t misses = 0;
+    uint64_t misses = 0;
   };
 
   // At most `max_free_bytes` wait to be used again; beyond that the sizes of

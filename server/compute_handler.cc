@@ -18,6 +18,7 @@
 #include "server/call.h"
 #include "server/job.h"
 #include "server/reactor.h"
+#include "server/request_log.h"
 #include "server/status_adapter.h"
 
 namespace lossd {
@@ -93,6 +94,7 @@ class ComputeReactor final : public RawReactor {
                  grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
+        log_(call),
         rpc_(context.metrics.rpcs(), Metrics::Method::kCompute),
         watch_(call, context.abandon, context.metrics),
         admission_(context.budget) {
@@ -150,6 +152,7 @@ class ComputeReactor final : public RawReactor {
 
   void Done() override {
     rpc_.Finish(CodeReceived(call_, rpc_.code()));
+    log_.Write(rpc_, identity_.name);
     delete this;
   }
 
@@ -172,6 +175,7 @@ class ComputeReactor final : public RawReactor {
   void EndWith(const absl::Status& status) {
     rpc_.Finish(status.code());
     TellWhenToRetry(status, call_);
+    log_.Fail();
     End(ToGrpcStatus(status));
   }
 
@@ -246,6 +250,7 @@ class ComputeReactor final : public RawReactor {
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
+  RequestLog log_;
   Metrics::Rpc rpc_;
   CallWatch watch_;
   Admission admission_;

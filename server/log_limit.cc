@@ -24,4 +24,9 @@ bool LogLimit::Allow(std::string_view event, Time now, int64_t* suppressed) {
   return true;
 }
 
+void LogLimit::Reset() {
+  const std::lock_guard lock(mutex_);
+  counts_.clear();
+}
+
 }  // namespace lossd

@@ -24,6 +24,9 @@ class LogLimit {
   // not since the last that was.
   bool Allow(std::string_view event, Time now, int64_t* suppressed);
 
+  // As if nothing had been logged.
+  void Reset();
+
  private:
   struct Count {
     Time start;

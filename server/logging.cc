@@ -130,6 +130,7 @@ std::string JsonString(std::string_view text) {
 
 void SetLogLevel(const std::string& level) {
   Logger().set_level(spdlog::level::from_str(level));
+  Limit().Reset();
 }
 
 bool LogsDebug() { return Logger().should_log(spdlog::level::debug); }

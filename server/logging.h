@@ -21,6 +21,7 @@ struct LogField {
 };
 
 // "debug", "info", "warning" or "error": what is less grave is not written.
+// Begins to count anew what has been (below).
 void SetLogLevel(const std::string& level);
 
 // Whether what is logged per request is written.

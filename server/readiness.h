@@ -16,7 +16,12 @@ class Readiness {
  public:
   explicit Readiness(size_t max_jobs) : max_jobs_(max_jobs) {}
 
-  void SetServing(bool serving) { serving_ = serving; }
+  // Once, and then Drain once.
+  void Serve() { serving_ = true; }
+  void Drain() {
+    serving_ = false;
+    draining_ = true;
+  }
 
   // To be told whenever there are more jobs, or fewer.
   void SetJobs(size_t jobs) {
@@ -25,12 +30,14 @@ class Readiness {
   }
 
   bool serving() const { return serving_; }
+  bool draining() const { return draining_; }
   bool crowded() const { return crowded_; }
   bool ready() const { return serving_ && !crowded_; }
 
  private:
   const size_t max_jobs_;
   std::atomic<bool> serving_ = false;
+  std::atomic<bool> draining_ = false;
   std::atomic<bool> crowded_ = false;
 };
 

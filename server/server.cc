@@ -30,7 +30,14 @@ namespace {
 constexpr size_t kMaxJobs = 4096;
 
 // Calls that wait for memory.
-constexpr size_t kMaxWaiting = 1024;
+constexpr int64_t kMaxWaiting = 1024;
+
+// Of the message of a call that nobody reads yet, about.
+constexpr int64_t kUnreadBytes = int64_t{256} << 10;
+
+// What gRPC needs for connections and calls, whatever they send. Where it lacks
+// it resets streams with RESOURCE_EXHAUSTED, which callers do not try again.
+constexpr int64_t kForConnections = int64_t{128} << 20;
 
 // Memory that is kept for the next replies.
 constexpr int64_t kMaxFreeBytes = int64_t{512} << 20;
@@ -120,6 +127,12 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
     });
   }
 };
+
+// What waits has part of its message in memory, outside the budget.
+size_t MostWaiting(int64_t memory_budget) {
+  return static_cast<size_t>(
+      std::clamp(memory_budget / 4 / kUnreadBytes, int64_t{1}, kMaxWaiting));
+}
 
 absl::Status CheckLoopback(const std::vector<ListenAddress>& listen) {
   for (const ListenAddress& address : listen) {
@@ -212,10 +225,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
 Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
                const std::string& arena_address)
     : options_(options),
-      metrics_(threads),
+      metrics_(threads, !options.tls_certificate.empty()),
       limits_{threads, options.max_items, options.max_message_bytes},
       authenticator_(options.identities),
-      budget_(memory_budget, kMaxWaiting),
+      budget_(memory_budget, MostWaiting(memory_budget)),
       arenas_(ArenaLimitsOf(memory_budget, options.max_message_bytes), budget_),
       pool_(std::min(kMaxFreeBytes, memory_budget / 4)),
       readiness_(kMaxJobs),
@@ -295,7 +308,9 @@ absl::Status Server::Serve() {
   // Behind the budget, for what is not as it was announced: a message that is
   // too large is buffered before it is refused.
   grpc::ResourceQuota quota("lossd");
-  quota.Resize(static_cast<size_t>(budget_.figures().budget) / 4 * 5);
+  const int64_t budget = budget_.figures().budget;
+  quota.Resize(
+      static_cast<size_t>(budget + std::max(budget / 4, kForConnections)));
   builder.SetResourceQuota(quota);
   // A client that is gone without a word gives its memory back.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
@@ -322,7 +337,7 @@ absl::Status Server::Serve() {
   addresses_ = listener_->addresses();
   listener_->Serve();
   grpc_->GetHealthCheckService()->SetServingStatus(kServiceName, true);
-  readiness_.SetServing(true);
+  readiness_.Serve();
   return absl::OkStatus();
 }
 
@@ -331,7 +346,7 @@ void Server::Shutdown() {
   if (std::exchange(shut_down_, true) || grpc_ == nullptr) return;
   LogInfo("draining", {{"drain_delay", options_.drain_delay},
                        {"drain_timeout", options_.drain_timeout}});
-  readiness_.SetServing(false);
+  readiness_.Drain();
   grpc_->GetHealthCheckService()->Shutdown();
   changed_.wait_for(lock, Seconds(options_.drain_delay),
                     [this] { return abandon_.load(); });

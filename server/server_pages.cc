@@ -10,6 +10,7 @@
 #include "server/admin/admin_page.h"
 #include "server/catalog.h"
 #include "server/config/options.h"
+#include "server/logging.h"
 #include "server/server.h"
 #include "server/version.h"
 
@@ -47,6 +48,11 @@ AdminReply Server::MetricsPage() {
                                    arena_listener_->connections(),
                                    arena_listener_->refused_connections());
   }
+  AccessMetrics& access = metrics_.access();
+  access.SetConnections(listener_->connections(),
+                        listener_->refused_connections());
+  access.SetState(readiness_.draining(), DroppedLogLines());
+  if (tls_ != nullptr) access.SetCertificates(tls_->figures());
   return {.content_type = kMetricsType, .body = metrics_.Text()};
 }
 

@@ -9,6 +9,7 @@
 #include "server/call.h"
 #include "server/catalog.h"
 #include "server/reactor.h"
+#include "server/request_log.h"
 #include "server/status_adapter.h"
 #include "server/stream_handler.h"
 #include "server/tensor_codec.h"
@@ -28,33 +29,37 @@ constexpr size_t kMaxEmptyMessage = 4096;
 template <class Request, class Response>
 class RefusingReactor final : public Reactor<Request, Response> {
  public:
-  RefusingReactor(const grpc::CallbackServerContext& call, Metrics& metrics,
+  RefusingReactor(grpc::CallbackServerContext& call, Metrics& metrics,
                   Metrics::Method method, const std::string& text)
-      : call_(call), rpc_(metrics.rpcs(), method) {
+      : call_(call), log_(call), rpc_(metrics.rpcs(), method) {
+    log_.Fail();
     this->End(ToGrpcStatus(absl::UnimplementedError(text)));
   }
 
  private:
   void Done() override {
     rpc_.Finish(CodeReceived(call_, absl::StatusCode::kUnimplemented));
+    log_.Write(rpc_, "");
     delete this;
   }
 
-  const grpc::CallbackServerContext& call_;
+  grpc::CallbackServerContext& call_;
+  RequestLog log_;
   Metrics::Rpc rpc_;
 };
 
 // One call of a unary method, answered at once.
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  UnaryReactor(const grpc::CallbackServerContext& call, Metrics& metrics,
+  UnaryReactor(grpc::CallbackServerContext& call, Metrics& metrics,
                Metrics::Method method)
-      : call_(call), rpc_(metrics.rpcs(), method) {}
+      : call_(call), log_(call), rpc_(metrics.rpcs(), method) {}
 
   void Answer(size_t received, const absl::Status& status, size_t sent) {
     rpc_.Received(received);
     if (status.ok()) rpc_.Sent(sent);
     rpc_.Finish(status.code());
+    if (!status.ok()) log_.Fail();
     ReleaseToGrpc(this);
     Finish(ToGrpcStatus(status));
   }
@@ -63,10 +68,12 @@ class UnaryReactor final : public grpc::ServerUnaryReactor {
   void OnDone() override {
     AcquireFromGrpc(this);
     rpc_.Finish(CodeReceived(call_, rpc_.code()));
+    log_.Write(rpc_, "");
     delete this;
   }
 
-  const grpc::CallbackServerContext& call_;
+  grpc::CallbackServerContext& call_;
+  RequestLog log_;
   Metrics::Rpc rpc_;
 };
 

@@ -18,6 +18,7 @@
 #include "server/call.h"
 #include "server/job.h"
 #include "server/reactor.h"
+#include "server/request_log.h"
 #include "server/status_adapter.h"
 #include "server/stream.h"
 
@@ -33,6 +34,7 @@ class StreamReactor final : public RawReactor {
                 grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
+        log_(call),
         watch_(call, context.abandon, context.metrics),
         admission_(context.budget),
         rpc_(context.metrics.rpcs(), Metrics::Method::kComputeStream),
@@ -154,6 +156,7 @@ class StreamReactor final : public RawReactor {
     const absl::StatusCode code = CodeReceived(call_, rpc_.code());
     rpc_.Finish(code);
     stream_.Count(code);
+    log_.Write(rpc_, identity_.name);
     delete this;
   }
 
@@ -258,6 +261,7 @@ class StreamReactor final : public RawReactor {
     if (status.ok()) {
       TakeOutput();
     } else {
+      log_.Fail();
       DropOutputBehind(writing_ ? 1 : 0);
     }
     ending_ = status;
@@ -308,6 +312,7 @@ class StreamReactor final : public RawReactor {
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
+  RequestLog log_;
   CallWatch watch_;
   Admission admission_;
   Identity identity_;

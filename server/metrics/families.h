@@ -7,6 +7,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <vector>
@@ -54,6 +55,12 @@ class Families {
   prometheus::Registry registry_;
   std::deque<HistogramFamily> histograms_;
 };
+
+// Sets a counter to a figure that only grows; what is behind already is left
+// out.
+inline void Advance(prometheus::Counter& counter, uint64_t to) {
+  counter.Increment(static_cast<double>(to) - counter.Value());
+}
 
 }  // namespace lossd
 

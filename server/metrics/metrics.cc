@@ -11,7 +11,8 @@
 
 namespace lossd {
 
-Metrics::Metrics(int compute_threads) : resources_(families_, compute_threads) {
+Metrics::Metrics(int compute_threads, bool tls)
+    : resources_(families_, compute_threads), access_(families_, tls) {
   families_
       .Gauge("lossd_start_time_seconds",
              "When the server started, in seconds since 1970.")

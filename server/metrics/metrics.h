@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "server/metrics/access_metrics.h"
 #include "server/metrics/call_metrics.h"
 #include "server/metrics/families.h"
 #include "server/metrics/loss_metrics.h"
@@ -24,13 +25,14 @@ class Metrics {
   using Method = RpcMetrics::Method;
   using Rpc = RpcMetrics::Rpc;
 
-  explicit Metrics(int compute_threads);
+  explicit Metrics(int compute_threads, bool tls = false);
 
   RpcMetrics& rpcs() { return rpcs_; }
   StageMetrics& stages() { return stages_; }
   CallMetrics& calls() { return calls_; }
   LossMetrics& losses() { return losses_; }
   ResourceMetrics& resources() { return resources_; }
+  AccessMetrics& access() { return access_; }
 
   // A call was refused.
   void Reject(Rejection reason) { calls_.Reject(reason); }
@@ -46,6 +48,7 @@ class Metrics {
   CallMetrics calls_{families_};
   LossMetrics losses_{families_};
   ResourceMetrics resources_;
+  AccessMetrics access_;
 };
 
 }  // namespace lossd

@@ -1,14 +1,6 @@
 #include "server/metrics/resource_metrics.h"
 
 namespace lossd {
-namespace {
-
-// To a figure that only grows; what is behind already is left out.
-void Advance(prometheus::Counter& counter, double to) {
-  counter.Increment(to - counter.Value());
-}
-
-}  // namespace
 
 ResourceMetrics::ResourceMetrics(Families& families, int compute_threads)
     : busy_seconds_(families.Counter(
@@ -72,7 +64,7 @@ void ResourceMetrics::SetMemory(const MemoryBudget::Figures& budget,
   memory_waiting_.Set(static_cast<double>(budget.waiting));
   pool_used_.Set(static_cast<double>(pool.used));
   pool_free_.Set(static_cast<double>(pool.free));
-  Advance(pool_misses_, static_cast<double>(pool.misses));
+  Advance(pool_misses_, pool.misses);
 }
 
 void ResourceMetrics::SetArenas(const ArenaRegistry::Figures& arenas,
@@ -82,9 +74,9 @@ void ResourceMetrics::SetArenas(const ArenaRegistry::Figures& arenas,
   arenas_.Set(static_cast<double>(arenas.arenas));
   arena_bytes_.Set(static_cast<double>(arenas.bytes));
   arena_connections_.Set(static_cast<double>(connections));
-  Advance(arenas_created_, static_cast<double>(arenas.created));
-  Advance(arenas_refused_, static_cast<double>(arenas.refused));
-  Advance(arena_connections_refused_, static_cast<double>(refused_connections));
+  Advance(arenas_created_, arenas.created);
+  Advance(arenas_refused_, arenas.refused);
+  Advance(arena_connections_refused_, refused_connections);
 }
 
 }  // namespace lossd

@@ -25,6 +25,7 @@ const std::vector<double> kBytesBounds = {1 << 8,  1 << 11, 1 << 14,
 }  // namespace
 
 struct RpcMetrics::Rpc::Counters {
+  const char* method;
   Counter& started;
   CodeCounters completed;
   ShardedHistogram& duration;
@@ -54,6 +55,8 @@ RpcMetrics::Rpc::~Rpc() {
   counters_.in_flight.Decrement();
   --metrics_.in_flight_;
 }
+
+const char* RpcMetrics::Rpc::method() const { return counters_.method; }
 
 void RpcMetrics::Rpc::Received(size_t bytes) {
   received_ = received_.value_or(0) + bytes;
@@ -89,7 +92,7 @@ RpcMetrics::RpcMetrics(Families& families) {
   for (size_t i = 0; i < kMethodNames.size(); ++i) {
     const prometheus::Labels labels = {{"method", kMethodNames[i]}};
     methods_[i].reset(new Rpc::Counters{
-        started.Add(labels), CodeCounters(completed, labels),
+        kMethodNames[i], started.Add(labels), CodeCounters(completed, labels),
         duration.Add(labels), in_flight.Add(labels), received.Add(labels),
         sent.Add(labels), request_bytes.Add(labels),
         response_bytes.Add(labels)});

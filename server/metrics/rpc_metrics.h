@@ -41,6 +41,10 @@ class RpcMetrics {
     // The RPC's status; UNKNOWN if this is never called.
     void Finish(absl::StatusCode code) { code_ = code; }
     absl::StatusCode code() const { return code_; }
+    const char* method() const;
+    // Of all messages.
+    size_t received() const { return received_.value_or(0); }
+    size_t sent() const { return sent_.value_or(0); }
     // Since construction.
     std::chrono::duration<double> age() const {
       return std::chrono::steady_clock::now() - start_;

@@ -1,6 +1,6 @@
 import pytest
 
-from processes import Lossd, Prometheus
+from processes import Lossd, Prometheus, run
 
 
 @pytest.fixture(scope="session")
@@ -10,6 +10,19 @@ def used_lossd():
     one.bench("--calls", "20", "--elements", "8")
     # Long enough for the scheduler, and for a stream.
     one.bench("--calls", "4", "--elements", "100000")
+    yield one
+    assert one.stop() == 0
+
+
+@pytest.fixture
+def tls_lossd(tmp_path):
+    """One with a certificate."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    outcome = run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                   "-subj", "/CN=localhost", "-keyout", str(key), "-out",
+                   str(certificate)])
+    assert outcome.returncode == 0, outcome.stderr
+    one = Lossd("--tls_certificate", str(certificate), "--tls_key", str(key))
     yield one
     assert one.stop() == 0
 

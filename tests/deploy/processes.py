@@ -66,9 +66,10 @@ class Process:
 class Lossd(Process):
     """A lossd on free ports."""
 
-    def __init__(self):
+    def __init__(self, *flags):
         super().__init__([program("RELEASE_BIN", "lossd"), "--listen",
-                          "127.0.0.1:0", "--metrics_listen", "127.0.0.1:0"],
+                          "127.0.0.1:0", "--metrics_listen", "127.0.0.1:0",
+                          *flags],
                          "stdout",
                          r'"event":"serving".*"listen":\["([^"]*)"'
                          r'.*"metrics_listen":"([^"]*)"')

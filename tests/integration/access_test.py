@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 import grpc
 
@@ -74,7 +75,9 @@ class Lossd:
              "--metrics_listen", "127.0.0.1:0", "--threads", "1", *flags],
             stdout=subprocess.PIPE, text=True)
         self.log = []
-        self.tcp = self.await_event("serving")["listen"][0]
+        serving = self.await_event("serving")
+        self.tcp = serving["listen"][0]
+        self.http = serving["metrics_listen"]
 
     def await_event(self, event):
         for line in self.process.stdout:
@@ -83,6 +86,11 @@ class Lossd:
             if entry["event"] == event:
                 return entry
         raise AssertionError(f"no {event} in {self.log}")
+
+    def metrics(self):
+        with urllib.request.urlopen(f"http://{self.http}/metrics",
+                                    timeout=DEADLINE) as page:
+            return page.read().decode()
 
     def stop(self):
         self.process.terminate()
@@ -271,7 +279,8 @@ class AccessTest(unittest.TestCase):
         held = channel.stream_unary("/lossd.v1.LossService/Compute").future(
             messages(), metadata=bearer(TOKEN) + announced, timeout=DEADLINE)
         small = [("lossd-bytes", "200,100")]
-        while compute(channel, bearer(TOKEN) + small)[0] == grpc.StatusCode.OK:
+        while f"lossd_memory_reserved_bytes {MAX_BYTES - 5}\n" not in (
+                lossd.metrics()):
             pass
         code, details = compute(channel, bearer(TOKEN) + small)
         self.assertEqual(code, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -353,6 +362,36 @@ class AccessTest(unittest.TestCase):
                 timeout=DEADLINE).stdout
             if f"subject=CN = {name}" in shown:
                 return
+
+    def test_calls_in_the_log(self):
+        traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        lossd = self.start("--log_level=debug", *self.write_identities(
+            f"trainer-a token={TOKEN}\n"))
+        channel = self.channel(lossd.tcp)
+        named = [("x-request-id", "run-7/step-3"), ("traceparent", traceparent)]
+        stub = service_grpc.LossServiceStub(channel)
+        _, call = stub.Compute.with_call(
+            request(), metadata=bearer(TOKEN) + named, timeout=DEADLINE)
+        self.assertNotIn("x-request-id", dict(call.trailing_metadata()))
+        line = lossd.await_event("rpc")
+        self.assertEqual(
+            (line["method"], line["code"], line["request_id"],
+             line["traceparent"], line["identity"], line["level"]),
+            ("Compute", "OK", "run-7/step-3", traceparent, "trainer-a",
+             "debug"))
+        self.assertEqual(line["received_bytes"], request().ByteSize())
+        self.assertGreater(line["sent_bytes"], 0)
+        # Who fails hears under which id the log has the call.
+        for metadata in named, [("x-request-id", "not one")], []:
+            with self.assertRaises(grpc.RpcError) as raised:
+                stub.Compute(request(), metadata=metadata, timeout=DEADLINE)
+            told = dict(raised.exception.trailing_metadata())["x-request-id"]
+            line = lossd.await_event("rpc")
+            self.assertEqual((line["request_id"], line["code"]),
+                             (told, "UNAUTHENTICATED"))
+            self.assertEqual(told == "run-7/step-3", metadata == named)
+        lossd.stop()
+        self.assertNotIn(TOKEN, "".join(lossd.log))
 
     def test_reflection_can_be_turned_off(self):
         path = ("/grpc.reflection.v1alpha.ServerReflection/"

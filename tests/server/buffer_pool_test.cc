@@ -101,7 +101,7 @@ TEST(BufferPoolTest, RoundingWastesAQuarterAtMost) {
 TEST(BufferPoolTest, ABufferIsUsedAgainWithItsPages) {
   BufferPool pool(kPlenty);
   for (const size_t size : {size_t{100}, kMiB, 4 * kMiB}) {
-    const int64_t misses = pool.figures().misses;
+    const uint64_t misses = pool.figures().misses;
     std::byte* first = nullptr;
     {
       const Buffer buffer = pool.Get(size);
@@ -150,7 +150,7 @@ TEST(BufferPoolTest, CountsWhatIsUsedAndFree) {
   a = Buffer();
   EXPECT_EQ(pool.figures().used, 0);
   EXPECT_EQ(pool.figures().free, 2048);
-  EXPECT_EQ(pool.figures().misses, 2);
+  EXPECT_EQ(pool.figures().misses, 2U);
 }
 
 TEST(BufferPoolTest, TheSizeUnusedForLongestIsFreedFirst) {
@@ -164,7 +164,7 @@ TEST(BufferPoolTest, TheSizeUnusedForLongestIsFreedFirst) {
   EXPECT_EQ(pool.figures().free, 3 * int64_t{kMiB});
   const Buffer large = pool.Get(2 * kMiB);
   const Buffer small = pool.Get(kMiB);
-  EXPECT_EQ(pool.figures().misses, 3);
+  EXPECT_EQ(pool.figures().misses, 3U);
 }
 
 TEST(BufferPoolTest, WhatNeverFitsDrivesNothingOut) {
@@ -197,7 +197,7 @@ TEST(BufferPoolTest, WhatIsIdleForAPeriodIsFreed) {
   }
   pool.TrimIdle();
   EXPECT_EQ(pool.figures().free, 2 * int64_t{kMiB});
-  EXPECT_EQ(pool.figures().misses, 5);
+  EXPECT_EQ(pool.figures().misses, 5U);
   std::byte* page = pool.Get(kMiB).data();
   std::memset(page, 1, kMiB);
   pool.TrimIdle();
@@ -265,7 +265,7 @@ TEST(BufferPoolTest, WhatIsFreeIsFreedBeforeMemoryRunsOut) {
   EXPECT_THROW(pool.Get(size_t{1} << 58), std::bad_alloc);
   EXPECT_EQ(pool.figures().free, 0);
   EXPECT_EQ(pool.figures().used, 0);
-  EXPECT_EQ(pool.figures().misses, 1);
+  EXPECT_EQ(pool.figures().misses, 1U);
   EXPECT_THROW(pool.Get(SIZE_MAX), std::bad_alloc);
 }
 

@@ -8,15 +8,17 @@ namespace {
 TEST(ReadinessTest, OnlyWhileItServes) {
   Readiness readiness(100);
   EXPECT_FALSE(readiness.ready());
-  readiness.SetServing(true);
+  readiness.Serve();
   EXPECT_TRUE(readiness.ready());
-  readiness.SetServing(false);
+  EXPECT_FALSE(readiness.draining());
+  readiness.Drain();
   EXPECT_FALSE(readiness.ready());
+  EXPECT_TRUE(readiness.draining());
 }
 
 TEST(ReadinessTest, AFullQueueHasToEmptyByHalf) {
   Readiness readiness(100);
-  readiness.SetServing(true);
+  readiness.Serve();
   readiness.SetJobs(89);
   EXPECT_TRUE(readiness.ready());
   readiness.SetJobs(90);
