@@ -16,12 +16,15 @@ import traceback
 from typing import NamedTuple
 
 import cancel
+import outages
 import overload
+import replicas
+import vanished
 from lossd_process import Lossd
 from report import Report
 
 SCENARIOS = {module.__name__: module for module in (
-    overload, cancel)}
+    overload, cancel, replicas, outages, vanished)}
 # Longer than any scenario takes.
 SECONDS, SHORT_SECONDS = 1800, 240
 

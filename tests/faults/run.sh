@@ -3,7 +3,7 @@
 #
 #   tests/faults/run.sh [--short] [NAME...]
 #
-# NAME is a scenario: overload, cancel.
+# NAME is a scenario: overload, cancel, replicas, outages, vanished.
 # Counts, codes, order and bits are asserted; times and memory are figures, which
 # are met or not met and decide about nothing. Exits with 1 if an assertion
 # fails.
