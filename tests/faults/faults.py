@@ -16,6 +16,8 @@ import traceback
 from typing import NamedTuple
 
 import cancel
+import connections
+import http2
 import outages
 import overload
 import replicas
@@ -24,7 +26,7 @@ from lossd_process import Lossd
 from report import Report
 
 SCENARIOS = {module.__name__: module for module in (
-    overload, cancel, replicas, outages, vanished)}
+    overload, cancel, replicas, outages, vanished, http2, connections)}
 # Longer than any scenario takes.
 SECONDS, SHORT_SECONDS = 1800, 240
 

@@ -3,7 +3,8 @@
 #
 #   tests/faults/run.sh [--short] [NAME...]
 #
-# NAME is a scenario: overload, cancel, replicas, outages, vanished.
+# NAME is a scenario: overload, cancel, replicas, outages, vanished, http2,
+# connections.
 # Counts, codes, order and bits are asserted; times and memory are figures, which
 # are met or not met and decide about nothing. Exits with 1 if an assertion
 # fails.

@@ -1,0 +1,146 @@
+"""Clients that abuse HTTP/2."""
+
+import contextlib
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import tempfile
+import time
+
+import grpc
+
+from abuse import abuse
+from calls import COMPUTE, Caller, item_of, question, request_of
+from http2_frames import (
+    CANCEL, CONTINUATION, END_HEADERS, HEADERS, PING, PREFACE, RST_STREAM,
+    SETTINGS, RawConnection, call_headers, connect, frame, literal, message)
+from lossd_process import await_true
+
+CASE = "http2"
+SERVED = 'lossd_rpc_completed_total{code="OK",method="Compute"}'
+
+
+def h2load(context, server, asked):
+    case = f"{CASE}/h2load"
+    with tempfile.TemporaryDirectory() as folder, abuse(context, case, server,
+                                                        asked):
+        body = pathlib.Path(folder, "body")
+        body.write_bytes(message(asked.request))
+        before = server.metrics()[SERVED]
+        count = context.pick(200_000, 10_000)
+        out = subprocess.run(
+            ["h2load", "-n", str(count), "-c", "50", "-m", "100", "-d", body,
+             "-H", "content-type: application/grpc", "-H", "te: trailers",
+             "-H", "lossd-bytes: {0},{0}".format(len(asked.request)),
+             f"http://{server.address}{COMPUTE}"], check=True, text=True,
+            stdout=subprocess.PIPE, timeout=200).stdout
+        succeeded = int(re.search(r"(\d+) succeeded", out)[1])
+        rate = float(re.search(r"([\d.]+) req/s", out)[1])
+        context.report.check(case, "all streams are answered",
+                             succeeded == count, succeeded=succeeded)
+        # To h2load a refusal is an answer, too. Calls are counted a moment
+        # after they are answered.
+        served, _ = await_true(
+            lambda: server.metrics()[SERVED] - before == count, 10)
+        context.report.check(case, "all streams are computed", served,
+                             served=server.metrics()[SERVED] - before)
+        context.report.figure(case, "streams", rate, "calls/s")
+
+
+def garbage(context, server, asked):
+    with abuse(context, f"{CASE}/garbage", server, asked):
+        for number in range(context.pick(20_000, 2000)):
+            start = (b"", PREFACE, PREFACE + frame(SETTINGS, 0, 0),
+                     b"GET / HTTP/1.1\r\n\r\n")[number % 4]
+            with connect(server.address) as connection:
+                # It may close before all is written.
+                with contextlib.suppress(OSError):
+                    connection.sendall(start + os.urandom(2000))
+                    connection.shutdown(1)
+
+
+def half_headers(context, server, asked):
+    """Connections with a call whose headers do not end."""
+    with abuse(context, f"{CASE}/half_headers", server, asked):
+        raw = [RawConnection(server.address) for _ in range(100)]
+        for connection in raw:
+            connection.send(frame(HEADERS, 0, 1, call_headers()[:20]))
+        time.sleep(context.pick(10, 2))
+        for connection in raw:
+            connection.socket.close()
+
+
+def rapid_resets(context, server, asked):
+    """Streams that are opened and reset at once."""
+    case = f"{CASE}/rapid_resets"
+    with abuse(context, case, server, asked), RawConnection(
+            server.address) as raw:
+        headers, stream, start = call_headers(), 1, time.monotonic()
+        for _ in range(context.pick(500_000, 100_000) // 100):
+            burst = bytearray()
+            for _ in range(100):
+                burst += frame(HEADERS, END_HEADERS, stream, headers)
+                burst += frame(RST_STREAM, 0, stream, CANCEL)
+                stream += 2
+            raw.send(burst)
+            if not raw.drain():
+                break
+        context.report.figure(case, "resets", (stream // 2)
+                              / (time.monotonic() - start), "streams/s")
+
+
+def control_frames(context, server, asked):
+    """Frames that want an answer, as many as the connection survives."""
+    for name, wanted in (
+            ("pings", frame(PING, 0, 0, b"12345678")),
+            ("settings", frame(SETTINGS, 0, 0, struct.pack(">HI", 3, 100)))):
+        case = f"{CASE}/{name}"
+        with abuse(context, case, server, asked), RawConnection(
+                server.address) as raw:
+            count, start = 0, time.monotonic()
+            with contextlib.suppress(OSError):
+                for _ in range(context.pick(20_000, 2000)):
+                    raw.send(wanted * 100)
+                    count += 100
+                    if not raw.drain():
+                        break
+            context.report.figure(case, "frames", count, "", seconds=round(
+                time.monotonic() - start, 1))
+
+
+def huge_headers(context, server, asked):
+    case = f"{CASE}/huge_headers"
+    with abuse(context, case, server, asked):
+        server.forget_peak()
+        resting = server.resident_mib()
+        with Caller(server.address) as caller:
+            try:
+                caller.compute(asked.request, timeout=20, metadata=(
+                    ("x-large", "a" * 100_000),))
+                code = "OK"
+            except grpc.RpcError as error:
+                code = error.code().name
+        context.report.check(case, "headers above the limit are refused",
+                             code == "RESOURCE_EXHAUSTED", code=code)
+        more = literal("x-large", "a" * 16000)
+        for _ in range(context.pick(40, 4)):
+            with RawConnection(server.address) as raw, contextlib.suppress(
+                    OSError):
+                raw.send(frame(HEADERS, 0, 1, call_headers()))
+                # 32 MiB, and no end of them.
+                for _ in range(2000):
+                    raw.send(frame(CONTINUATION, 0, 1, more))
+                raw.drain()
+        context.report.figure(case, "memory of headers without an end",
+                              server.peak_mib() - resting, "MiB", most=64)
+
+
+def run(context):
+    with context.start() as server:
+        asked = question(server, request_of(item_of("huber", 1024)))
+        for attack in (h2load, garbage, half_headers, rapid_resets,
+                       control_frames, huge_headers):
+            attack(context, server, asked)
+        context.report.check(CASE, "ends with 0", server.stop() == 0)
