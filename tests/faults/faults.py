@@ -21,12 +21,14 @@ import http2
 import outages
 import overload
 import replicas
+import soak
 import vanished
 from lossd_process import Lossd
 from report import Report
 
 SCENARIOS = {module.__name__: module for module in (
-    overload, cancel, replicas, outages, vanished, http2, connections)}
+    overload, cancel, replicas, outages, vanished, http2, connections,
+    soak)}
 # Longer than any scenario takes.
 SECONDS, SHORT_SECONDS = 1800, 240
 

@@ -4,7 +4,7 @@
 #   tests/faults/run.sh [--short] [NAME...]
 #
 # NAME is a scenario: overload, cancel, replicas, outages, vanished, http2,
-# connections.
+# connections, soak. All of them take half an hour, --short a few minutes.
 # Counts, codes, order and bits are asserted; times and memory are figures, which
 # are met or not met and decide about nothing. Exits with 1 if an assertion
 # fails.
