@@ -57,6 +57,7 @@ step "readme example" $checks/readme.sh
 step "proto lint" $checks/buf_lint.sh
 step "test data" $checks/data.sh
 step release $checks/suite.sh release release all
+step faults tests/faults/run.sh --short
 step monitoring tests/deploy/monitoring.sh
 step image tests/image/run.sh --installed
 step asan $checks/suite.sh asan asan tests_unit tests_integration
