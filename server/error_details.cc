@@ -65,6 +65,14 @@ absl::Status LimitExceededNow(const std::string& subject,
   return WithDelay(LimitExceeded(subject, text), seconds);
 }
 
+absl::Status MethodNotServed(const std::string& text) {
+  v1::ErrorInfo info;
+  info.set_reason("UNIMPLEMENTED");
+  info.set_domain("lossd");
+  (*info.mutable_metadata())["version"] = kVersion;
+  return With(absl::UnimplementedError(text), info);
+}
+
 absl::Status NotAuthenticated(const std::string& text) {
   return WithReason(absl::UnauthenticatedError(text), "UNAUTHENTICATED");
 }

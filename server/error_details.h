@@ -30,6 +30,9 @@ absl::Status LimitExceeded(const std::string& subject, const std::string& text);
 absl::Status LimitExceededNow(const std::string& subject,
                               const std::string& text, double seconds);
 
+// UNIMPLEMENTED, with an ErrorInfo that holds this version.
+absl::Status MethodNotServed(const std::string& text);
+
 // UNAUTHENTICATED and PERMISSION_DENIED, with an ErrorInfo.
 absl::Status NotAuthenticated(const std::string& text);
 absl::Status NotAllowed(const std::string& text);

@@ -8,6 +8,7 @@
 #include "server/arena/arena_range.h"
 #include "server/call.h"
 #include "server/catalog.h"
+#include "server/error_details.h"
 #include "server/reactor.h"
 #include "server/request_log.h"
 #include "server/status_adapter.h"
@@ -33,7 +34,7 @@ class RefusingReactor final : public Reactor<Request, Response> {
                   Metrics::Method method, const std::string& text)
       : call_(call), log_(call), rpc_(metrics.rpcs(), method) {
     log_.Fail();
-    this->End(ToGrpcStatus(absl::UnimplementedError(text)));
+    this->End(ToGrpcStatus(MethodNotServed(text)));
   }
 
  private:

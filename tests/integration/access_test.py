@@ -4,7 +4,6 @@
     access_test.py LOSSD PROTO_FOLDER STUB_FOLDER
 """
 
-import json
 import os
 import pathlib
 import signal
@@ -13,10 +12,10 @@ import sys
 import tempfile
 import threading
 import unittest
-import urllib.request
 
 import grpc
 
+from served import Lossd
 from stubs import make_stubs
 
 LOSSD, PROTO_FOLDER, STUB_FOLDER = map(pathlib.Path, sys.argv[1:])
@@ -65,40 +64,6 @@ class Authority:
                 days, "-extfile", extensions, "-out", f"{path}.pem")
 
 
-class Lossd:
-    """A lossd that serves TCP and a Unix socket, and what it logs."""
-
-    def __init__(self, folder, *flags):
-        self.socket = f"unix:{folder}/socket"
-        self.process = subprocess.Popen(
-            [LOSSD, "--listen", "localhost:0", "--listen", self.socket,
-             "--metrics_listen", "127.0.0.1:0", "--threads", "1", *flags],
-            stdout=subprocess.PIPE, text=True)
-        self.log = []
-        serving = self.await_event("serving")
-        self.tcp = serving["listen"][0]
-        self.http = serving["metrics_listen"]
-
-    def await_event(self, event):
-        for line in self.process.stdout:
-            self.log.append(line)
-            entry = json.loads(line)
-            if entry["event"] == event:
-                return entry
-        raise AssertionError(f"no {event} in {self.log}")
-
-    def metrics(self):
-        with urllib.request.urlopen(f"http://{self.http}/metrics",
-                                    timeout=DEADLINE) as page:
-            return page.read().decode()
-
-    def stop(self):
-        self.process.terminate()
-        self.log += self.process.stdout.readlines()
-        assert self.process.wait(DEADLINE) == 0
-        self.process.stdout.close()
-
-
 def request(elements=4):
     data = tensor.Tensor(dtype=tensor.DTYPE_FLOAT32, shape=[elements],
                          data=bytes(4 * elements))
@@ -136,7 +101,7 @@ class AccessTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def start(self, *flags):
-        lossd = Lossd(self.folder, *map(str, flags))
+        lossd = Lossd(LOSSD, self.folder, *map(str, flags))
         self.addCleanup(lossd.process.kill)
         return lossd
 
