@@ -101,7 +101,7 @@ absl::StatusOr<std::unique_ptr<TlsCertificates>> TlsCertificates::Read(
 
 absl::Status TlsCertificates::Load() {
   watched_.Changed();
-  const absl::Status status = LoadUncounted();
+  absl::Status status = LoadUncounted();
   ++(status.ok() ? reloads_ : failed_reloads_);
   return status;
 }
