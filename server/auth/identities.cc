@@ -35,7 +35,8 @@ absl::Status Refuse(const std::string& why) {
 }  // namespace
 
 absl::Status Identities::ParseLine(std::string_view line,
-                                   const Identities* before) {
+                                   const Identities* before,
+                                   std::vector<Size>* sizes) {
   const absl::string_view text(line.data(), line.size());
   const std::vector<std::string> words =
       absl::StrSplit(text.substr(0, text.find('#')), absl::ByAnyChar(" \t\r"),
@@ -73,7 +74,7 @@ absl::Status Identities::ParseLine(std::string_view line,
       identity.share = old != nullptr && old->share != nullptr
                            ? old->share
                            : std::make_shared<MemoryShare>();
-      identity.share->Resize(bytes);
+      sizes->push_back({identity.share, bytes});
     } else {
       // The word may hold a token.
       return Refuse(absl::StrCat("word ", i + 1, " of ", identity.name,
@@ -87,17 +88,19 @@ absl::Status Identities::ParseLine(std::string_view line,
 absl::StatusOr<std::shared_ptr<const Identities>> Identities::Parse(
     std::string_view text, const Identities* before) {
   auto identities = std::make_shared<Identities>();
+  std::vector<Size> sizes;
   int number = 0;
   for (const absl::string_view line :
        absl::StrSplit(absl::string_view(text.data(), text.size()), '\n')) {
     ++number;
     const absl::Status status = identities->ParseLine(
-        std::string_view(line.data(), line.size()), before);
+        std::string_view(line.data(), line.size()), before, &sizes);
     if (!status.ok()) {
       return Refuse(absl::StrCat("line ", number, ": ", status.message()));
     }
   }
   if (identities->identities_.empty()) return Refuse("it names nobody");
+  for (const Size& size : sizes) size.share->Resize(size.bytes);
   return identities;
 }
 

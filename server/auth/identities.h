@@ -3,6 +3,7 @@
 #ifndef LOSSD_SERVER_AUTH_IDENTITIES_H_
 #define LOSSD_SERVER_AUTH_IDENTITIES_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +20,12 @@ struct Identity {
   std::string name;
   // Of the bytes that it may have in flight; null: as many as there are.
   std::shared_ptr<MemoryShare> share;
+
+  // With whom its calls share the team's time: all connections of one identity
+  // are one caller, else each peer is.
+  const std::string& caller(const std::string& peer) const {
+    return name.empty() ? peer : name;
+  }
 };
 
 // What the file of --identities says. A line is a name and what it has:
@@ -41,7 +48,14 @@ class Identities {
   size_t size() const { return identities_.size(); }
 
  private:
-  absl::Status ParseLine(std::string_view line, const Identities* before);
+  // What a share is to have once the whole file is known to be in order.
+  struct Size {
+    std::shared_ptr<MemoryShare> share;
+    int64_t bytes = 0;
+  };
+
+  absl::Status ParseLine(std::string_view line, const Identities* before,
+                         std::vector<Size>* sizes);
 
   struct Token {
     // SHA-256.
