@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -77,7 +78,6 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
   app.add_option("--listen", options.listen,
                  "HOST:PORT or unix:PATH to serve at; repeatable. Port 0: any "
                  "free one")
-      ->envname("LOSSD_LISTEN")
       ->delimiter(',')
       ->check(CheckListen)
       ->capture_default_str();
@@ -87,90 +87,82 @@ void DefineOptions(CLI::App& app, ServerOptions& options) {
          "--metrics_listen", options.metrics_listen,
          absl::StrCat("HOST:PORT of /metrics and /healthz, default ",
                       options.metrics_listen, "; ", kOff, " or empty: off"))
-      ->envname("LOSSD_METRICS_LISTEN")
       ->expected(0, 1)
       ->check(CheckMetricsListen);
   app.add_option("--arena_listen", options.arena_listen,
                  absl::StrCat("unix:PATH where callers on this machine get "
                               "memory that they share with lossd; ",
                               kOff, " or empty, the default: nowhere"))
-      ->envname("LOSSD_ARENA_LISTEN")
       ->expected(0, 1)
       ->check(CheckArenaListen);
   app.add_option("--socket_group", options.socket_group,
                  "name or number of the group that may connect to Unix "
                  "sockets, besides lossd's own user. By default lossd's group "
                  "to that of --arena_listen, whoever the umask allows to those "
-                 "of --listen")
-      ->envname("LOSSD_SOCKET_GROUP");
+                 "of --listen");
   app.add_option("--max_connections", options.max_connections,
                  "most connections at a time, at most three quarters of the "
                  "descriptors that the process may have; others are closed")
-      ->envname("LOSSD_MAX_CONNECTIONS")
       ->check(CLI::Range(1, kMaxConnections))
       ->capture_default_str();
   app.add_option("--threads", options.threads,
                  "threads that compute, at most as many as CPUs may be used; "
                  "0: as many")
-      ->envname("LOSSD_THREADS")
       ->check(CLI::Range(0, kMaxThreads))
       ->capture_default_str();
   app.add_option("--max_message_bytes", options.max_message_bytes,
                  "largest request and reply, in bytes")
-      ->envname("LOSSD_MAX_MESSAGE_BYTES")
       ->check(CLI::Range(kMinMessageBytes, kMaxMessageBytes))
       ->capture_default_str();
   app.add_option(
          "--memory_budget", options.memory_budget,
          "bytes of arenas, requests in hand and replies not yet sent; 0: half "
          "of what the cgroup or the machine allows")
-      ->envname("LOSSD_MEMORY_BUDGET")
       ->check(CheckMemoryBudget)
       ->capture_default_str();
   app.add_option("--max_items", options.max_items, "most items in a request")
-      ->envname("LOSSD_MAX_ITEMS")
       ->check(CLI::Range(int64_t{1}, kMaxItems))
       ->capture_default_str();
   app.add_option("--drain_delay", options.drain_delay,
                  "seconds to keep serving after a shutdown has been announced")
-      ->envname("LOSSD_DRAIN_DELAY")
       ->check(CheckSeconds)
       ->capture_default_str();
   app.add_option("--drain_timeout", options.drain_timeout,
                  "seconds that RPCs in flight get to finish on shutdown")
-      ->envname("LOSSD_DRAIN_TIMEOUT")
       ->check(CheckSeconds)
       ->capture_default_str();
   app.add_option("--log_level", options.log_level,
                  "debug, info, warning or error")
-      ->envname("LOSSD_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
 }
 
 void DefineAccess(CLI::App& app, ServerOptions& options) {
   app.add_flag("--allow_plaintext", options.allow_plaintext,
-               "serve TCP beyond this machine without TLS")
-      ->envname("LOSSD_ALLOW_PLAINTEXT");
+               "serve TCP beyond this machine without TLS");
   app.add_option("--tls_certificate", options.tls_certificate,
                  "PEM file of the server's certificate and those between it "
-                 "and the root: TCP is served with TLS")
-      ->envname("LOSSD_TLS_CERTIFICATE");
+                 "and the root: TCP is served with TLS");
   app.add_option("--tls_key", options.tls_key,
-                 "PEM file of the certificate's private key")
-      ->envname("LOSSD_TLS_KEY");
+                 "PEM file of the certificate's private key");
   app.add_option("--tls_client_ca", options.tls_client_ca,
                  "PEM file of those who certify clients: these then need a "
-                 "certificate")
-      ->envname("LOSSD_TLS_CLIENT_CA");
+                 "certificate");
   app.add_option("--identities", options.identities,
                  "file that says who may call, by token or certificate, and "
                  "how many bytes each may have in flight; without it everybody "
-                 "may")
-      ->envname("LOSSD_IDENTITIES");
+                 "may");
   app.add_flag("--reflection", options.reflection,
-               "tell whoever asks which RPCs there are; default true")
-      ->envname("LOSSD_REFLECTION");
+               "tell whoever asks which RPCs there are; default true");
+}
+
+// Of each option that has been defined.
+void DefineVariables(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option == app.get_help_ptr()) continue;
+    const std::string flag = option->get_name().substr(2);
+    option->envname(absl::StrCat("LOSSD_", absl::AsciiStrToUpper(flag)));
+  }
 }
 
 absl::Status CheckTogether(const ServerOptions& options) {
@@ -293,8 +285,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc,
   DefineAccess(app, result.options);
   app.add_option(kFlagFile, flag_file,
                  "file of flags, name=value a line, for those that are given "
-                 "neither here nor in the environment")
-      ->envname("LOSSD_FLAG_FILE");
+                 "neither here nor in the environment");
+  DefineVariables(app);
   app.add_flag("--print_config", print_config,
                "print what is in force as a file of flags, and exit");
   app.set_version_flag("--version", absl::StrCat("lossd ", kVersion));
