@@ -16,7 +16,10 @@ import unittest
 import grpc
 
 from served import Lossd
-from stubs import make_stubs
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] /
+                    "support"))
+from stubs import make_stubs  # noqa: E402
 
 LOSSD, PROTO_FOLDER, STUB_FOLDER = map(pathlib.Path, sys.argv[1:])
 # Longer than anything here takes, with sanitizers too.

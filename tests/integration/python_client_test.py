@@ -13,7 +13,9 @@ import unittest
 import grpc
 import numpy
 
-from stubs import make_stubs
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] /
+                    "support"))
+from stubs import make_stubs  # noqa: E402
 
 LOSSD, PROTO_FOLDER, STUB_FOLDER = map(pathlib.Path, sys.argv[1:])
 # Longer than anything here takes, with sanitizers too.

@@ -1,9 +1,15 @@
 """Options of this folder's tests, and the server they share."""
 
 import os
+import pathlib
+import sys
 
 import pytest
 import service
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] /
+                    "support"))
+from stubs import make_stubs  # noqa: E402
 
 # One thread: the sums of a second run have the same bits.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -20,8 +26,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    service.make_stubs(config.getoption("--proto"),
-                       config.getoption("--stubs"))
+    make_stubs(pathlib.Path(config.getoption("--proto")),
+               pathlib.Path(config.getoption("--stubs")))
 
 
 def pytest_report_header(config):

@@ -1,8 +1,6 @@
 """lossd, and the messages that it speaks."""
 
-import pathlib
 import subprocess
-import sys
 import tempfile
 
 import grpc
@@ -12,20 +10,6 @@ from numbers_of import from_bytes, rounded, to_bytes
 DEADLINE = 300
 MOST_ITEMS = 2000
 MOST_BYTES = 16 << 20
-
-
-def make_stubs(proto_folder, stub_folder):
-    stub_folder = pathlib.Path(stub_folder)
-    stub_folder.mkdir(parents=True, exist_ok=True)
-    plugin = subprocess.run(["which", "grpc_python_plugin"], check=True,
-                            capture_output=True, text=True).stdout.strip()
-    protos = sorted(pathlib.Path(proto_folder).glob("lossd/v1/*.proto"))
-    subprocess.run(["protoc", f"--proto_path={proto_folder}",
-                    f"--plugin=protoc-gen-grpc_python={plugin}",
-                    f"--python_out={stub_folder}",
-                    f"--grpc_python_out={stub_folder}", *map(str, protos)],
-                   check=True)
-    sys.path.insert(0, str(stub_folder))
 
 
 class Service:
