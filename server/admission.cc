@@ -85,22 +85,21 @@ Admission::~Admission() { AcquireFromGrpc(&timers); }
 
 void Admission::Start(int64_t bytes, std::shared_ptr<MemoryShare> share,
                       Done done) {
-  if (share == nullptr) return StartWithShare(bytes, std::move(done));
+  if (share == nullptr) return AskBudget(bytes, std::move(done));
   const absl::Status taken = TakeOf(*share, bytes, 0);
   if (!taken.ok()) return done(taken);
-  StartWithShare(bytes,
-                 [bytes, share = std::move(share), done = std::move(done)](
-                     absl::StatusOr<MemoryBudget::Reservation> memory) {
-                   if (memory.ok()) {
-                     memory->BelongTo(share);
-                   } else {
-                     share->Return(bytes);
-                   }
-                   done(std::move(memory));
-                 });
+  AskBudget(bytes, [bytes, share = std::move(share), done = std::move(done)](
+                       absl::StatusOr<MemoryBudget::Reservation> memory) {
+    if (memory.ok()) {
+      memory->BelongTo(share);
+    } else {
+      share->Return(bytes);
+    }
+    done(std::move(memory));
+  });
 }
 
-void Admission::StartWithShare(int64_t bytes, Done done) {
+void Admission::AskBudget(int64_t bytes, Done done) {
   if (auto reservation = budget_.TryReserve(bytes)) {
     return done(*std::move(reservation));
   }

@@ -88,7 +88,8 @@ class Admission {
 
   static constexpr std::chrono::milliseconds kLongestWait{100};
 
-  void StartWithShare(int64_t bytes, Done done);
+  // Start without a share.
+  void AskBudget(int64_t bytes, Done done);
 
   MemoryBudget& budget_;
   const std::chrono::milliseconds longest_wait_;

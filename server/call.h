@@ -32,32 +32,41 @@ inline bool IsSmallStep(const Job& job) {
   return job.units() * job.unit_bytes() <= kSmallStep;
 }
 
-// Runs a step on this thread.
-inline void RunStep(Job& job, Metrics& metrics) {
-  const auto start = std::chrono::steady_clock::now();
-  const size_t units = job.units();
-  for (size_t i = 0; i < units; ++i) job.RunUnit(i);
-  const std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
-  metrics.resources().CountWork(units, seconds.count());
-}
+// Work on this thread, which is counted when this goes: to look at the clock
+// takes as long as a small step.
+class CountedWork {
+ public:
+  explicit CountedWork(Metrics& metrics) : metrics_(metrics) {}
+  ~CountedWork() {
+    const std::chrono::duration<double> seconds =
+        std::chrono::steady_clock::now() - start_;
+    metrics_.resources().CountWork(units_, seconds.count());
+  }
+  CountedWork(const CountedWork&) = delete;
+  CountedWork& operator=(const CountedWork&) = delete;
+
+  void RunStep(Job& job) {
+    const size_t units = job.units();
+    for (size_t i = 0; i < units; ++i) job.RunUnit(i);
+    units_ += units;
+  }
+
+ private:
+  Metrics& metrics_;
+  const std::chrono::steady_clock::time_point start_ =
+      std::chrono::steady_clock::now();
+  size_t units_ = 0;
+};
 
 // Runs the steps of a small request on this thread, but for its answer. False
 // if it comes to a step that is not small, which is left for the scheduler.
 inline bool RunWhileSmall(Job& job, Metrics& metrics) {
-  const auto start = std::chrono::steady_clock::now();
-  size_t units = 0;
-  bool ended = false;
-  while (!ended && IsSmallStep(job)) {
-    const size_t step = job.units();
-    for (size_t i = 0; i < step; ++i) job.RunUnit(i);
-    units += step;
-    ended = !job.NextStep();
+  CountedWork work(metrics);
+  while (IsSmallStep(job)) {
+    work.RunStep(job);
+    if (!job.NextStep()) return true;
   }
-  const std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
-  metrics.resources().CountWork(units, seconds.count());
-  return ended;
+  return false;
 }
 
 // The server cannot take one more job.

@@ -35,7 +35,7 @@ class ComputeJob final : public Job {
              MemoryBudget::Reservation for_request,
              std::shared_ptr<MemoryBudget::Reservation> for_reply)
       : reactor_(reactor),
-        caller_(identity.name.empty() ? peer : identity.name),
+        caller_(identity.caller(peer)),
         share_(identity.share),
         budget_(context.budget),
         for_request_(std::move(for_request)),

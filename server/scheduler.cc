@@ -30,6 +30,15 @@ constexpr size_t kUnitsAlone = 4;
 // Waking a team costs more than less work does.
 constexpr size_t kBytesWorthATeam = size_t{256} << 10;
 
+// In seconds.
+double TimeParallelFor(size_t count, int threads,
+                       const std::function<void(size_t)>& body) {
+  const auto start = std::chrono::steady_clock::now();
+  ParallelFor(count, threads, body);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options,
@@ -197,38 +206,33 @@ size_t Scheduler::PickRound(size_t most_bytes, std::vector<Unit>* round) {
 void Scheduler::RunRound(const std::vector<Unit>& round, size_t bytes) {
   if (round.empty()) return;
   const int threads = bytes < kBytesWorthATeam ? 1 : options_.threads;
-  const auto start = std::chrono::steady_clock::now();
-  ParallelFor(round.size(), threads,
-              [&round](size_t i) { round[i].job->RunUnit(round[i].unit); });
-  const std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
-  on_work_(round.size(), seconds.count() * threads);
-  Measure(bytes, seconds.count());
+  const double seconds = TimeParallelFor(
+      round.size(), threads,
+      [&round](size_t i) { round[i].job->RunUnit(round[i].unit); });
+  on_work_(round.size(), seconds * threads);
+  Measure(bytes, seconds);
 }
 
 void Scheduler::RunAlone(const std::vector<Unit>& round, size_t bytes) {
   if (bytes < kBytesWorthATeam) return RunRound(round, bytes);
+  const int threads = options_.threads;
   // In order, so that those that are left are the last ones.
   std::atomic<size_t> next = 0;
-  const auto start = std::chrono::steady_clock::now();
-  ParallelFor(static_cast<size_t>(options_.threads), options_.threads,
-              [this, &round, &next](size_t) {
-                while (!called_) {
-                  const size_t first = next.fetch_add(kUnitsAlone);
-                  if (first >= round.size()) return;
-                  const size_t last =
-                      std::min(first + kUnitsAlone, round.size());
-                  for (size_t i = first; i < last; ++i) {
-                    round[i].job->RunUnit(round[i].unit);
-                  }
-                }
-              });
-  const std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
+  const double seconds = TimeParallelFor(
+      static_cast<size_t>(threads), threads, [this, &round, &next](size_t) {
+        while (!called_) {
+          const size_t first = next.fetch_add(kUnitsAlone);
+          if (first >= round.size()) return;
+          const size_t last = std::min(first + kUnitsAlone, round.size());
+          for (size_t i = first; i < last; ++i) {
+            round[i].job->RunUnit(round[i].unit);
+          }
+        }
+      });
   const size_t left = round.size() - std::min(next.load(), round.size());
-  on_work_(round.size() - left, seconds.count() * options_.threads);
+  on_work_(round.size() - left, seconds * threads);
   if (left > 0) return TakeBack(left);
-  Measure(bytes, seconds.count());
+  Measure(bytes, seconds);
 }
 
 void Scheduler::TakeBack(size_t units) {

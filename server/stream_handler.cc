@@ -174,12 +174,12 @@ class StreamReactor final : public RawReactor {
           return EndWith(status);
         case Next::kStep: {
           auto job = std::make_unique<StreamJob>(
-              *this, identity_.name.empty() ? call_.peer() : identity_.name);
+              *this, identity_.caller(call_.peer()));
           if (!IsSmallStep(*job)) {
             stages_.Wait();
             return context_.scheduler.SubmitMore(std::move(job));
           }
-          RunStep(*job, context_.metrics);
+          CountedWork(context_.metrics).RunStep(*job);
         }
       }
     }

@@ -35,7 +35,7 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path) {
   std::string bytes(kMost + 1, '\0');
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   const auto size = static_cast<size_t>(file.gcount());
-  if (file.bad() || (!file.eof() && file.fail()) || !file.is_open()) {
+  if (!file && !file.eof()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "cannot read ", path, ": ",
         errno != 0 ? strerror(errno) : "it is no file that can be read"));

@@ -4,6 +4,7 @@
 #define LOSSD_SERVER_AUTH_WATCHED_FILES_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
