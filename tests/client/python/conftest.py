@@ -1,6 +1,6 @@
 """A running lossd for the tests, which run against the installed package.
 
-The environment names what CMake built: LOSSD_PROGRAM, and LIBRARY_CASES, which
+The environment names what CMake built: PROGRAM_OF_LOSSD, and LIBRARY_CASES, which
 writes problems with the library's answers.
 """
 

@@ -1,4 +1,4 @@
-"""A lossd process for the tests: the program that LOSSD_PROGRAM names."""
+"""A lossd process for the tests: the program that PROGRAM_OF_LOSSD names."""
 
 import os
 import re
@@ -14,7 +14,7 @@ class Server:
 
     def __init__(self, *flags, listen="127.0.0.1:0"):
         self._process = subprocess.Popen(
-            [os.environ["LOSSD_PROGRAM"], "--listen", listen,
+            [os.environ["PROGRAM_OF_LOSSD"], "--listen", listen,
              "--metrics_listen", "", *flags],
             stdout=subprocess.PIPE, text=True)
         self.target = None

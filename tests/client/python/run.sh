@@ -5,7 +5,7 @@
 #   run.sh LOSSD LIBRARY_CASES REPORT
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
-export LOSSD_PROGRAM=$1 LIBRARY_CASES=$2
+export PROGRAM_OF_LOSSD=$1 LIBRARY_CASES=$2
 report=$3
 cd "$here/../../.."
 
