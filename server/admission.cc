@@ -109,7 +109,7 @@ void Admission::AskBudget(int64_t bytes, Done done) {
                                        &budget = budget_](bool late) {
     AcquireFromGrpc(&timers);
     if (late && waiting->Become(State::kSettled)) {
-      budget.Cancel(waiting->ticket);
+      budget.GiveUp(waiting->ticket);
       waiting->done(NoMemory(bytes));
     } else if (waiting->state == State::kMemory) {
       { const std::lock_guard ended(waiting->ending_timer); }

@@ -46,8 +46,9 @@ class Admission {
   using Done = std::function<void(absl::StatusOr<MemoryBudget::Reservation>)>;
 
   // Of one that waits as long as `longest_wait`.
-  explicit Admission(MemoryBudget& budget,
-                     std::chrono::milliseconds longest_wait = kLongestWait)
+  explicit Admission(
+      MemoryBudget& budget,
+      std::chrono::milliseconds longest_wait = MemoryBudget::kLongestWait)
       : budget_(budget), longest_wait_(longest_wait) {}
   ~Admission();
   Admission(const Admission&) = delete;
@@ -85,8 +86,6 @@ class Admission {
     // Held while the budget ends the timer, which is gone when the call is.
     std::mutex ending_timer;
   };
-
-  static constexpr std::chrono::milliseconds kLongestWait{100};
 
   // Start without a share.
   void AskBudget(int64_t bytes, Done done);

@@ -42,14 +42,58 @@ void CallReady(Waiters admitted) noexcept {
 
 }  // namespace
 
+// How many bytes came back in the last two spans of kLongestWait.
+class Returned {
+ public:
+  using Time = MemoryBudget::Clock::time_point;
+
+  void Add(int64_t bytes, Time now) {
+    Turn(now);
+    latest_ += bytes;
+  }
+  // In one of the spans.
+  int64_t InASpan(Time now) {
+    Turn(now);
+    return std::max(latest_, before_);
+  }
+
+ private:
+  void Turn(Time now) {
+    const auto spans = (now - start_) / MemoryBudget::kLongestWait;
+    if (spans == 0) return;
+    before_ = spans == 1 ? latest_ : 0;
+    latest_ = 0;
+    start_ += spans * MemoryBudget::kLongestWait;
+  }
+
+  Time start_;
+  int64_t latest_ = 0;
+  int64_t before_ = 0;
+};
+
 struct MemoryBudget::State : std::enable_shared_from_this<State> {
-  State(int64_t bytes, size_t most_waiting)
-      : budget(bytes), max_waiting(most_waiting) {}
+  State(int64_t bytes, size_t most_waiting,
+        std::function<Clock::time_point()> clock)
+      : budget(bytes), max_waiting(most_waiting), now(std::move(clock)) {}
 
   // These need the lock.
   bool HasRoom(int64_t bytes) const { return bytes <= budget - reserved; }
   bool AtOnce(int64_t bytes) const {
     return bytes == 0 || (waiting.empty() && HasRoom(bytes));
+  }
+  // Whether one more, for so many bytes, would wait in vain.
+  bool TooManyWait(int64_t bytes) {
+    if (waiting.size() >= max_waiting) return true;
+    if (waiting.empty() || now() >= gave_up + std::chrono::seconds(1)) {
+      return false;
+    }
+    return waiting_bytes + bytes > returned.InASpan(now());
+  }
+  Waiters Remove(Waiters::iterator begin, Waiters::iterator end) {
+    Waiters removed;
+    removed.splice(removed.end(), waiting, begin, end);
+    for (const Waiter& waiter : removed) waiting_bytes -= waiter.bytes;
+    return removed;
   }
   Reservation Take(int64_t bytes) {
     reserved += bytes;
@@ -61,15 +105,14 @@ struct MemoryBudget::State : std::enable_shared_from_this<State> {
     for (; end != waiting.end() && HasRoom(end->bytes); ++end) {
       end->reservation = Take(end->bytes);
     }
-    Waiters admitted;
-    admitted.splice(admitted.end(), waiting, waiting.begin(), end);
-    return admitted;
+    return Remove(waiting.begin(), end);
   }
 
   // Takes the lock.
   void Return(int64_t bytes) {
     std::unique_lock lock(mutex);
     reserved -= bytes;
+    returned.Add(bytes, now());
     Waiters admitted = Admit();
     lock.unlock();
     CallReady(std::move(admitted));
@@ -77,11 +120,16 @@ struct MemoryBudget::State : std::enable_shared_from_this<State> {
 
   const int64_t budget;
   const size_t max_waiting;
+  const std::function<Clock::time_point()> now;
   mutable std::mutex mutex;
   int64_t reserved = 0;
   int64_t high_water = 0;
   Ticket last_ticket = 0;
   Waiters waiting;
+  int64_t waiting_bytes = 0;
+  Returned returned;
+  // When somebody last waited in vain.
+  Clock::time_point gave_up = Clock::time_point::min();
 };
 
 MemoryBudget::Reservation::Reservation(std::shared_ptr<State> state,
@@ -131,8 +179,9 @@ void MemoryBudget::Reservation::BelongTo(std::shared_ptr<MemoryShare> share) {
   share_ = std::move(share);
 }
 
-MemoryBudget::MemoryBudget(int64_t bytes, size_t max_waiting)
-    : state_(std::make_shared<State>(bytes, max_waiting)) {}
+MemoryBudget::MemoryBudget(int64_t bytes, size_t max_waiting,
+                           std::function<Clock::time_point()> now)
+    : state_(std::make_shared<State>(bytes, max_waiting, std::move(now))) {}
 
 MemoryBudget::~MemoryBudget() {
   Waiters dropped;
@@ -174,27 +223,36 @@ absl::StatusOr<MemoryBudget::Ticket> MemoryBudget::Wait(int64_t bytes,
     CallReady(std::move(added));
     return ticket;
   }
-  if (state_->waiting.size() >= state_->max_waiting) {
+  if (state_->TooManyWait(bytes)) {
     return absl::UnavailableError(absl::StrCat(
         state_->waiting.size(), " requests are waiting for memory already"));
   }
   state_->waiting.splice(state_->waiting.end(), added);
+  state_->waiting_bytes += bytes;
   return ticket;
 }
 
 bool MemoryBudget::Cancel(Ticket ticket) {
-  Waiters cancelled;
   std::unique_lock lock(state_->mutex);
   const auto found = std::find_if(
       state_->waiting.begin(), state_->waiting.end(),
       [ticket](const Waiter& waiter) { return waiter.ticket == ticket; });
   if (found == state_->waiting.end()) return false;
-  cancelled.splice(cancelled.end(), state_->waiting, found);
+  // Destroyed without the lock.
+  const Waiters cancelled = state_->Remove(found, std::next(found));
   // It may have been all that those behind it waited for.
   Waiters admitted = state_->Admit();
   lock.unlock();
   CallReady(std::move(admitted));
   return true;
+}
+
+void MemoryBudget::GiveUp(Ticket ticket) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->gave_up = state_->now();
+  }
+  Cancel(ticket);
 }
 
 MemoryBudget::Figures MemoryBudget::figures() const {

@@ -4,6 +4,7 @@
 #ifndef LOSSD_SERVER_MEMORY_BUDGET_H_
 #define LOSSD_SERVER_MEMORY_BUDGET_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -66,6 +67,7 @@ class MemoryBudget {
   // Gets what was waited for. It must not throw.
   using Ready = std::function<void(Reservation)>;
   using Ticket = uint64_t;
+  using Clock = std::chrono::steady_clock;
 
   struct Figures {
     int64_t budget = 0;
@@ -75,8 +77,12 @@ class MemoryBudget {
     size_t waiting = 0;
   };
 
-  // `bytes` in all; at most `max_waiting` wait.
-  MemoryBudget(int64_t bytes, size_t max_waiting);
+  // How long calls wait for memory.
+  static constexpr std::chrono::milliseconds kLongestWait{100};
+
+  // `bytes` in all; at most `max_waiting` wait. `now` is called under a lock.
+  MemoryBudget(int64_t bytes, size_t max_waiting,
+               std::function<Clock::time_point()> now = Clock::now);
   // Drops those who still wait: their `ready` is not called.
   ~MemoryBudget();
   MemoryBudget(const MemoryBudget&) = delete;
@@ -92,12 +98,17 @@ class MemoryBudget {
 
   // Calls `ready` once, when there is room: perhaps before this returns.
   // Errors, after which `ready` is not called: RESOURCE_EXHAUSTED, more than
-  // the whole budget; UNAVAILABLE, too many wait already.
+  // the whole budget; UNAVAILABLE, too many wait already: more than may, or, if
+  // somebody gave up within the last second, for more bytes than come back in
+  // the time that calls wait.
   absl::StatusOr<Ticket> Wait(int64_t bytes, Ready ready);
 
   // True if the ticket still waited: its `ready` is never called. False if
   // `ready` was called, or is just about to be.
   bool Cancel(Ticket ticket);
+
+  // As Cancel, of who has waited too long.
+  void GiveUp(Ticket ticket);
 
   Figures figures() const;
 

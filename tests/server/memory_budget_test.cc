@@ -169,6 +169,30 @@ TEST(MemoryBudgetTest, RefusalsDiffer) {
   EXPECT_EQ(budget.figures().waiting, 1U);
 }
 
+TEST(MemoryBudgetTest, WhoWouldWaitInVainIsRefused) {
+  MemoryBudget::Clock::time_point now(std::chrono::hours(1));
+  MemoryBudget budget(100, 9, [&now] { return now; });
+  Callers callers;
+  Reservation holder = *budget.TryReserve(100);
+  const auto wait = [&](int64_t bytes) {
+    return budget.Wait(bytes, callers.Keep("a"));
+  };
+  // 30 bytes come back in the time that the first one waits, and are taken.
+  const auto first = wait(50);
+  ASSERT_THAT(wait(20), IsOk());
+  holder.Shrink(70);
+  holder.Add(*budget.TryReserveMore(30));
+  now += MemoryBudget::kLongestWait;
+  budget.GiveUp(*first);
+
+  EXPECT_THAT(wait(10), IsOk());
+  EXPECT_THAT(wait(1), StatusIs(absl::StatusCode::kUnavailable,
+                                HasSubstr("2 requests")));
+  // When nobody has given up for a second, all may wait again.
+  now += std::chrono::seconds(1);
+  EXPECT_THAT(wait(1), IsOk());
+}
+
 TEST(MemoryBudgetTest, WhoCancelsIsNotCalled) {
   MemoryBudget budget(100, 2);
   Callers callers;
