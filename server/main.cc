@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "server/config/options.h"
 #include "server/library_logs.h"
 #include "server/logging.h"
@@ -99,6 +100,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   lossd::SetLogLevel(line->options.log_level);
   lossd::RouteLibraryLogs();
+  // Debian builds Abseil so that every lock of a mutex, of which gRPC is full,
+  // is entered into a graph to find deadlocks.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // When a process no longer uses gRPC, gRPC waits for its threads, one of
   // which may sit in a poll of 10 s. This process always uses it.
   grpc_init();
