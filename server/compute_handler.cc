@@ -94,7 +94,8 @@ class ComputeReactor final : public RawReactor {
                  grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
-        log_(call),
+        open_call_(context.open_calls, call.peer()),
+        log_(call, open_call_.peer()),
         rpc_(context.metrics.rpcs(), Metrics::Method::kCompute),
         watch_(call, context.abandon, context.metrics),
         admission_(context.budget) {
@@ -230,7 +231,7 @@ class ComputeReactor final : public RawReactor {
     MemoryBudget::Reservation for_request = reserved_.Split(bytes);
     for_reply_ =
         std::make_shared<MemoryBudget::Reservation>(std::move(reserved_));
-    auto job = std::make_unique<ComputeJob>(*this, call_.peer(), identity_,
+    auto job = std::make_unique<ComputeJob>(*this, open_call_.peer(), identity_,
                                             request_, context_,
                                             std::move(for_request), for_reply_);
     const bool small = request_.Length() <= kSmallWork;
@@ -250,6 +251,7 @@ class ComputeReactor final : public RawReactor {
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
+  const OpenCalls::Call open_call_;
   RequestLog log_;
   Metrics::Rpc rpc_;
   CallWatch watch_;

@@ -38,7 +38,7 @@ void RequestLog::Write(const Metrics::Rpc& rpc, const std::string& identity) {
                    {"code", absl::StatusCodeToString(rpc.code())},
                    {"request_id", Id()},
                    {"traceparent", Traceparent(Metadata(call_, kTraceparent))},
-                   {"peer", call_.peer()},
+                   {"peer", peer_},
                    {"identity", identity},
                    {"received_bytes", static_cast<int64_t>(rpc.received())},
                    {"sent_bytes", static_cast<int64_t>(rpc.sent())},

@@ -16,7 +16,9 @@ namespace lossd {
 // time.
 class RequestLog {
  public:
-  explicit RequestLog(grpc::CallbackServerContext& call) : call_(call) {}
+  // `call` and `peer`, the client's name, must outlive this.
+  RequestLog(grpc::CallbackServerContext& call, const std::string& peer)
+      : call_(call), peer_(peer) {}
 
   // Before the call ends with an error: tells the client the request's id.
   void Fail();
@@ -29,6 +31,7 @@ class RequestLog {
   const std::string& Id();
 
   grpc::CallbackServerContext& call_;
+  const std::string& peer_;
   std::string id_;
 };
 

@@ -58,6 +58,10 @@ constexpr int kMaxMetadataBytes = 8 << 10;
 // Most calls at a time on one connection; a client's further ones wait there.
 constexpr int kMaxStreams = 128;
 
+// Most calls of one connection that have not ended here. gRPC no longer counts
+// those that were reset.
+constexpr size_t kMaxOpenCalls = 4 * kMaxStreams;
+
 // The name under which health checks ask for the service.
 constexpr char kServiceName[] = "lossd.v1.LossService";
 
@@ -232,6 +236,8 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
       arenas_(ArenaLimitsOf(memory_budget, options.max_message_bytes), budget_),
       pool_(std::min(kMaxFreeBytes, memory_budget / 4)),
       readiness_(kMaxJobs),
+      open_calls_(kMaxOpenCalls,
+                  [this](const std::string& peer) { listener_->Close(peer); }),
       scheduler_(
           {.threads = threads, .max_jobs = kMaxJobs},
           [this](size_t jobs) { SetJobs(jobs); },
@@ -239,13 +245,18 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
             metrics_.resources().CountWork(units, seconds);
           },
           [this] { pool_.TrimIdle(); }),
-      context_{scheduler_,     budget_,
-               pool_,          metrics_,
-               limits_,        abandon_,
-               authenticator_, arena_address.empty() ? nullptr : &arenas_,
+      context_{scheduler_,
+               budget_,
+               pool_,
+               metrics_,
+               limits_,
+               abandon_,
+               authenticator_,
+               open_calls_,
+               arena_address.empty() ? nullptr : &arenas_,
                arena_address},
       service_(context_),
-      unknown_(metrics_) {}
+      unknown_(context_) {}
 
 Server::~Server() { Shutdown(); }
 

@@ -25,6 +25,7 @@
 #include "server/compute_handler.h"
 #include "server/config/options.h"
 #include "server/listen/listen_address.h"
+#include "server/listen/open_calls.h"
 #include "server/listen/rpc_listener.h"
 #include "server/memory_budget.h"
 #include "server/metrics/metrics.h"
@@ -97,6 +98,7 @@ class Server {
   ArenaRegistry arenas_;
   BufferPool pool_;
   Readiness readiness_;
+  OpenCalls open_calls_;
   Scheduler scheduler_;
   const ComputeContext context_;
   LossServiceImpl service_;

@@ -27,14 +27,17 @@ constexpr int kCompute = 0;
 constexpr size_t kMaxEmptyMessage = 4096;
 
 // Answers UNIMPLEMENTED without reading anything.
-template <class Request, class Response>
-class RefusingReactor final : public Reactor<Request, Response> {
+class RefusingReactor final : public RawReactor {
  public:
-  RefusingReactor(grpc::CallbackServerContext& call, Metrics& metrics,
-                  Metrics::Method method, const std::string& text)
-      : call_(call), log_(call), rpc_(metrics.rpcs(), method) {
+  RefusingReactor(grpc::CallbackServerContext& call,
+                  const ComputeContext& context, Metrics::Method method,
+                  const std::string& text)
+      : call_(call),
+        open_call_(context.open_calls, call.peer()),
+        log_(call, open_call_.peer()),
+        rpc_(context.metrics.rpcs(), method) {
     log_.Fail();
-    this->End(ToGrpcStatus(MethodNotServed(text)));
+    End(ToGrpcStatus(MethodNotServed(text)));
   }
 
  private:
@@ -45,6 +48,7 @@ class RefusingReactor final : public Reactor<Request, Response> {
   }
 
   grpc::CallbackServerContext& call_;
+  const OpenCalls::Call open_call_;
   RequestLog log_;
   Metrics::Rpc rpc_;
 };
@@ -52,9 +56,12 @@ class RefusingReactor final : public Reactor<Request, Response> {
 // One call of a unary method, answered at once.
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  UnaryReactor(grpc::CallbackServerContext& call, Metrics& metrics,
+  UnaryReactor(grpc::CallbackServerContext& call, const ComputeContext& context,
                Metrics::Method method)
-      : call_(call), log_(call), rpc_(metrics.rpcs(), method) {}
+      : call_(call),
+        open_call_(context.open_calls, call.peer()),
+        log_(call, open_call_.peer()),
+        rpc_(context.metrics.rpcs(), method) {}
 
   void Answer(size_t received, const absl::Status& status, size_t sent) {
     rpc_.Received(received);
@@ -74,6 +81,7 @@ class UnaryReactor final : public grpc::ServerUnaryReactor {
   }
 
   grpc::CallbackServerContext& call_;
+  const OpenCalls::Call open_call_;
   RequestLog log_;
   Metrics::Rpc rpc_;
 };
@@ -104,7 +112,7 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
                                 const grpc::ByteBuffer& body,
                                 const Response& response,
                                 grpc::ByteBuffer* reply) {
-  auto* reactor = new UnaryReactor(*call, context.metrics, method);
+  auto* reactor = new UnaryReactor(*call, context, method);
   absl::Status status = context.authenticator.Identify(*call).status();
   CountRefusal(status, context.metrics);
   if (status.ok()) status = CheckEmptyRequest<Request>(body);
@@ -177,8 +185,8 @@ grpc::ServerUnaryReactor* LossServiceImpl::GetServerInfo(
 
 grpc::ServerGenericBidiReactor* UnknownMethodService::CreateReactor(
     grpc::GenericCallbackServerContext* call) {
-  return new RefusingReactor<grpc::ByteBuffer, grpc::ByteBuffer>(
-      *call, metrics_, Metrics::Method::kOther,
+  return new RefusingReactor(
+      *call, context_, Metrics::Method::kOther,
       absl::StrCat("method ", CutText(call->method(), 200),
                    " is not served by lossd ", kVersion,
                    ", which serves lossd.v1.LossService"));

@@ -41,12 +41,14 @@ class LossServiceImpl final
 // than gRPC itself, a text.
 class UnknownMethodService final : public grpc::CallbackGenericService {
  public:
-  explicit UnknownMethodService(Metrics& metrics) : metrics_(metrics) {}
+  // `context` must outlive the server.
+  explicit UnknownMethodService(const ComputeContext& context)
+      : context_(context) {}
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* call) override;
 
  private:
-  Metrics& metrics_;
+  const ComputeContext& context_;
 };
 
 }  // namespace lossd

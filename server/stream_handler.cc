@@ -34,13 +34,14 @@ class StreamReactor final : public RawReactor {
                 grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
-        log_(call),
+        open_call_(context.open_calls, call.peer()),
+        log_(call, open_call_.peer()),
         watch_(call, context.abandon, context.metrics),
         admission_(context.budget),
         rpc_(context.metrics.rpcs(), Metrics::Method::kComputeStream),
         stages_(context.metrics.stages()),
         stream_(context.metrics, context.pool,
-                ArenasOf(context.arenas, call.peer()),
+                ArenasOf(context.arenas, open_call_.peer()),
                 [this](int64_t bytes) { return ReserveHeader(bytes); }) {
     Begin();
   }
@@ -174,7 +175,7 @@ class StreamReactor final : public RawReactor {
           return EndWith(status);
         case Next::kStep: {
           auto job = std::make_unique<StreamJob>(
-              *this, identity_.caller(call_.peer()));
+              *this, identity_.caller(open_call_.peer()));
           if (!IsSmallStep(*job)) {
             stages_.Wait();
             return context_.scheduler.SubmitMore(std::move(job));
@@ -312,6 +313,7 @@ class StreamReactor final : public RawReactor {
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
+  const OpenCalls::Call open_call_;
   RequestLog log_;
   CallWatch watch_;
   Admission admission_;

@@ -1,15 +1,19 @@
 #include "server/listen/rpc_listener.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "lib/core/status_macros.h"
 #include "server/listen/socket_group.h"
+#include "server/logging.h"
 
 namespace lossd {
 namespace {
@@ -19,6 +23,29 @@ absl::StatusOr<std::optional<gid_t>> GroupOf(const std::string& name) {
   const absl::StatusOr<gid_t> group = SocketGroup(name);
   if (!group.ok()) return group.status();
   return *group;
+}
+
+// As gRPC names the other end of a TCP connection; empty for anything else.
+std::string PeerOf(int number) {
+  sockaddr_in6 ipv6 = {};
+  socklen_t size = sizeof(ipv6);
+  std::array<char, INET6_ADDRSTRLEN> host = {};
+  if (getpeername(number, reinterpret_cast<sockaddr*>(&ipv6), &size) != 0) {
+    return "";
+  }
+  const auto& ipv4 = reinterpret_cast<const sockaddr_in&>(ipv6);
+  if (ipv6.sin6_family == AF_INET) {
+    inet_ntop(AF_INET, &ipv4.sin_addr, host.data(), host.size());
+    return absl::StrCat("ipv4:", host.data(), ":", ntohs(ipv4.sin_port));
+  }
+  if (ipv6.sin6_family != AF_INET6) return "";
+  if (IN6_IS_ADDR_V4MAPPED(&ipv6.sin6_addr) != 0) {
+    // Its last four bytes.
+    inet_ntop(AF_INET, &ipv6.sin6_addr.s6_addr[12], host.data(), host.size());
+    return absl::StrCat("ipv4:", host.data(), ":", ntohs(ipv6.sin6_port));
+  }
+  inet_ntop(AF_INET6, &ipv6.sin6_addr, host.data(), host.size());
+  return absl::StrCat("ipv6:%5B", host.data(), "%5D:", ntohs(ipv6.sin6_port));
 }
 
 // 0 if it is closed.
@@ -83,9 +110,12 @@ void RpcListener::AddTo(grpc::ServerBuilder& builder,
 }
 
 void RpcListener::Serve() {
-  acceptor_->Run({.accepted = [this](size_t socket, Descriptor connection) {
-    Accepted(socket, std::move(connection));
-  }});
+  // On the thread that accepts, numbers are not given to others meanwhile.
+  acceptor_->Run({.accepted =
+                      [this](size_t socket, Descriptor connection) {
+                        Accepted(socket, std::move(connection));
+                      },
+                  .woken = [this] { CloseWhoIsToGo(); }});
 }
 
 void RpcListener::Stop() {
@@ -104,6 +134,32 @@ void RpcListener::Accepted(size_t socket, Descriptor connection) {
   parameters.fd = connection.Release();
   (socket < tcp_sockets_ ? to_tcp_ : to_unix_)
       ->HandleNewConnection(&parameters);
+}
+
+void RpcListener::Close(const std::string& peer) {
+  {
+    const std::lock_guard lock(mutex_);
+    to_close_.insert(peer);
+  }
+  acceptor_->Wake();
+}
+
+void RpcListener::CloseWhoIsToGo() {
+  const std::lock_guard lock(mutex_);
+  const std::set<std::string> peers = std::exchange(to_close_, {});
+  if (peers.empty()) return;
+  for (const Connection& connection : open_) {
+    const std::string peer = PeerOf(connection.number);
+    if (!peers.contains(peer)) continue;
+    // The kernel resets it, with what is unread. After a shutdown gRPC would
+    // first serve that, which may take half a minute.
+    sockaddr nobody = {};
+    nobody.sa_family = AF_UNSPEC;
+    connect(connection.number, &nobody, sizeof(nobody));
+    LogWarning(
+        "connection_closed",
+        {{"peer", peer}, {"reason", "too many calls that it has reset"}});
+  }
 }
 
 bool RpcListener::TryAdd(int number) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,10 @@ class RpcListener {
   // Takes the sockets away. What was accepted goes on. Once, after Serve.
   void Stop();
 
+  // Will end the connection of this peer, as gRPC names it. Not one over a Unix
+  // socket, whose peers have no names. Thread-safe.
+  void Close(const std::string& peer);
+
   // As the options give them, with the ports that were bound.
   const std::vector<std::string>& addresses() const { return texts_; }
 
@@ -77,6 +82,7 @@ class RpcListener {
   explicit RpcListener(size_t max_connections)
       : max_connections_(max_connections) {}
   void Accepted(size_t socket, Descriptor connection);
+  void CloseWhoIsToGo();
   // False if there are too many.
   bool TryAdd(int number);
   // Under the lock.
@@ -94,6 +100,7 @@ class RpcListener {
   std::atomic<uint64_t> refused_ = 0;
   std::mutex mutex_;
   std::vector<Connection> open_;
+  std::set<std::string> to_close_;
   std::unique_ptr<Acceptor> acceptor_;
 };
 

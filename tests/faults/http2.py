@@ -73,22 +73,34 @@ def half_headers(context, server, asked):
 
 
 def rapid_resets(context, server, asked):
-    """Streams that are opened and reset at once."""
+    """Streams that are opened and reset at once, by who comes back when he is
+    thrown out."""
     case = f"{CASE}/rapid_resets"
-    with abuse(context, case, server, asked), RawConnection(
-            server.address) as raw:
-        headers, stream, start = call_headers(), 1, time.monotonic()
-        for _ in range(context.pick(500_000, 100_000) // 100):
+    headers, start = call_headers(), time.monotonic()
+    wanted, sent, connections = context.pick(2_000_000, 400_000), 0, 0
+    with abuse(context, case, server, asked):
+        while sent < wanted:
+            connections += 1
+            with contextlib.suppress(OSError), RawConnection(
+                    server.address) as raw:
+                sent += reset_streams(raw, headers, wanted - sent)
+    context.report.figure(case, "resets", sent / (time.monotonic() - start),
+                          "streams/s", connections=connections)
+
+
+def reset_streams(raw, headers, wanted):
+    """Opens streams and resets them until the connection is closed; their
+    number."""
+    stream = 1
+    with contextlib.suppress(OSError):
+        while stream < 2 * wanted and raw.drain():
             burst = bytearray()
             for _ in range(100):
                 burst += frame(HEADERS, END_HEADERS, stream, headers)
                 burst += frame(RST_STREAM, 0, stream, CANCEL)
                 stream += 2
             raw.send(burst)
-            if not raw.drain():
-                break
-        context.report.figure(case, "resets", (stream // 2)
-                              / (time.monotonic() - start), "streams/s")
+    return stream // 2
 
 
 def control_frames(context, server, asked):
