@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "server/auth/identities.h"
 #include "server/error_details.h"
 #include "server/job.h"
 #include "server/metrics/metrics.h"
@@ -87,15 +88,17 @@ inline void TellWhenToRetry(const absl::Status& status,
                            absl::StrCat(absl::ToInt64Milliseconds(*delay)));
 }
 
-// Counts that a call was refused, if `status` says so: for want of memory,
-// because of a limit, or of who calls.
-inline void CountRefusal(const absl::Status& status, Metrics& metrics) {
+// Counts that a call of `identity` was refused, if `status` says so: for want
+// of memory, because of a limit, or of who calls.
+inline void CountRefusal(const absl::Status& status, const Identity& identity,
+                         Metrics& metrics) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
       return metrics.Reject(Rejection::kMemory);
     case absl::StatusCode::kResourceExhausted:
-      return metrics.Reject(RetryDelayOf(status) ? Rejection::kTenantQuota
-                                                 : Rejection::kTooLarge);
+      if (!RetryDelayOf(status)) return metrics.Reject(Rejection::kTooLarge);
+      if (identity.use != nullptr) ++identity.use->throttled;
+      return metrics.Reject(Rejection::kTenantQuota);
     case absl::StatusCode::kUnauthenticated:
       return metrics.Reject(Rejection::kUnauthenticated);
     case absl::StatusCode::kPermissionDenied:
@@ -103,6 +106,13 @@ inline void CountRefusal(const absl::Status& status, Metrics& metrics) {
     default:
       return;
   }
+}
+
+// Counts a call that has ended for who called.
+inline void CountUse(const Identity& identity, const Metrics::Rpc& rpc) {
+  if (identity.use == nullptr) return;
+  ++identity.use->calls;
+  identity.use->received_bytes += rpc.received();
 }
 
 // Whether the answer of one call is still wanted. Thread-safe.

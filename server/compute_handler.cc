@@ -154,6 +154,7 @@ class ComputeReactor final : public RawReactor {
   void Done() override {
     rpc_.Finish(CodeReceived(call_, rpc_.code()));
     log_.Write(rpc_, identity_.name);
+    CountUse(identity_, rpc_);
     delete this;
   }
 
@@ -169,7 +170,7 @@ class ComputeReactor final : public RawReactor {
   }
 
   void Refuse(const absl::Status& status) {
-    CountRefusal(status, context_.metrics);
+    CountRefusal(status, identity_, context_.metrics);
     EndWith(status);
   }
 

@@ -52,6 +52,8 @@ AdminReply Server::MetricsPage() {
   access.SetConnections(listener_->connections(),
                         listener_->refused_connections());
   access.SetState(readiness_.draining(), DroppedLogLines());
+  const auto identities = authenticator_.Current();
+  if (identities != nullptr) metrics_.identities().Set(*identities);
   if (tls_ != nullptr) access.SetCertificates(tls_->figures());
   return {.content_type = kMetricsType, .body = metrics_.Text()};
 }

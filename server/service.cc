@@ -114,7 +114,7 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
                                 grpc::ByteBuffer* reply) {
   auto* reactor = new UnaryReactor(*call, context, method);
   absl::Status status = context.authenticator.Identify(*call).status();
-  CountRefusal(status, context.metrics);
+  CountRefusal(status, Identity(), context.metrics);
   if (status.ok()) status = CheckEmptyRequest<Request>(body);
   bool own = false;
   if (status.ok() &&

@@ -158,6 +158,7 @@ class StreamReactor final : public RawReactor {
     rpc_.Finish(code);
     stream_.Count(code);
     log_.Write(rpc_, identity_.name);
+    CountUse(identity_, rpc_);
     delete this;
   }
 
@@ -217,7 +218,7 @@ class StreamReactor final : public RawReactor {
     stages_.Enter(end ? Stage::kEncode : Stage::kDecode);
     *status = end ? stream_.End() : stream_.Accept(*message);
     stages_.Leave();
-    if (!status->ok()) CountRefusal(*status, context_.metrics);
+    if (!status->ok()) CountRefusal(*status, identity_, context_.metrics);
     return end || !status->ok() ? Next::kEnd : Next::kMore;
   }
 
@@ -250,7 +251,7 @@ class StreamReactor final : public RawReactor {
   }
 
   void Refuse(const absl::Status& status) {
-    CountRefusal(status, context_.metrics);
+    CountRefusal(status, identity_, context_.metrics);
     EndWith(status);
   }
 

@@ -71,7 +71,7 @@ absl::Status Authenticator::Load() {
   }
   LogInfo("identities",
           {{"file", file_},
-           {"identities", static_cast<int64_t>((*identities)->size())}});
+           {"identities", static_cast<int64_t>((*identities)->all().size())}});
   const std::lock_guard lock(mutex_);
   identities_ = *std::move(identities);
   return absl::OkStatus();

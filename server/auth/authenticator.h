@@ -34,9 +34,10 @@ class Authenticator {
   absl::StatusOr<Identity> Identify(
       const grpc::CallbackServerContext& call) const;
 
- private:
+  // As they were last read; null without a file.
   std::shared_ptr<const Identities> Current() const;
 
+ private:
   const std::string file_;
   WatchedFiles watched_;
   mutable std::mutex mutex_;

@@ -43,12 +43,15 @@ absl::Status Identities::ParseLine(std::string_view line,
                      absl::SkipEmpty());
   if (words.empty()) return absl::OkStatus();
   const auto [entry, is_new] = identities_.try_emplace(
-      words[0], Identity{.name = words[0], .share = nullptr});
+      words[0], Identity{.name = words[0], .use = nullptr, .share = nullptr});
   if (!is_new) return Refuse(absl::StrCat(words[0], " is named twice"));
   Identity& identity = entry->second;
   if (absl::StrContains(identity.name, '=')) {
     return Refuse("a line begins with a name");
   }
+  const Identity* old =
+      before != nullptr ? before->FindName(identity.name) : nullptr;
+  identity.use = old != nullptr ? old->use : std::make_shared<IdentityUse>();
   bool has_token = false;
   for (size_t i = 1; i < words.size(); ++i) {
     absl::string_view value = words[i];
@@ -69,8 +72,6 @@ absl::Status Identities::ParseLine(std::string_view line,
     } else if (absl::ConsumePrefix(&value, "max_bytes=") &&
                identity.share == nullptr && absl::SimpleAtoi(value, &bytes) &&
                bytes > 0) {
-      const Identity* old =
-          before != nullptr ? before->FindName(identity.name) : nullptr;
       identity.share = old != nullptr && old->share != nullptr
                            ? old->share
                            : std::make_shared<MemoryShare>();

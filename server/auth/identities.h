@@ -3,6 +3,7 @@
 #ifndef LOSSD_SERVER_AUTH_IDENTITIES_H_
 #define LOSSD_SERVER_AUTH_IDENTITIES_H_
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,9 +16,20 @@
 
 namespace lossd {
 
+// What a caller has done since the server started. Thread-safe.
+struct IdentityUse {
+  // Of the RPCs that compute.
+  std::atomic<uint64_t> calls = 0;
+  std::atomic<uint64_t> received_bytes = 0;
+  // Refused for want of a share.
+  std::atomic<uint64_t> throttled = 0;
+};
+
 // A caller that the file names.
 struct Identity {
   std::string name;
+  // Null for nobody in particular.
+  std::shared_ptr<IdentityUse> use;
   // Of the bytes that it may have in flight; null: as many as there are.
   std::shared_ptr<MemoryShare> share;
 
@@ -37,7 +49,8 @@ struct Identity {
 class Identities {
  public:
   // INVALID_ARGUMENT, one line that names the line, never a token. Those of
-  // `before` with the same names keep their shares, whose sizes may change.
+  // `before` with the same names keep their shares, whose sizes may change, and
+  // what they have done.
   static absl::StatusOr<std::shared_ptr<const Identities>> Parse(
       std::string_view text, const Identities* before);
 
@@ -45,7 +58,8 @@ class Identities {
   const Identity* FindToken(std::string_view token) const;
   const Identity* FindName(const std::string& name) const;
 
-  size_t size() const { return identities_.size(); }
+  // By name.
+  const std::map<std::string, Identity>& all() const { return identities_; }
 
  private:
   // What a share is to have once the whole file is known to be in order.

@@ -3,9 +3,9 @@
 namespace lossd {
 namespace {
 
-constexpr std::array kReasons = {
-    "queue_full", "memory",          "too_large",        "tenant_quota",
-    "draining",   "unauthenticated", "permission_denied"};
+constexpr std::array kReasons = {"queue_full",      "memory",
+                                 "too_large",       "tenant_quota",
+                                 "unauthenticated", "permission_denied"};
 
 constexpr std::array kCauses = {"client", "deadline", "drain"};
 

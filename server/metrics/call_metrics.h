@@ -22,7 +22,6 @@ enum class Rejection : uint8_t {
   // It is more than a limit allows, now and ever.
   kTooLarge,
   kTenantQuota,
-  kDraining,
   kUnauthenticated,
   kPermissionDenied,
 };
@@ -74,7 +73,7 @@ class CallMetrics {
     prometheus::Counter* running = nullptr;
   };
 
-  std::array<prometheus::Counter*, 7> rejected_ = {};
+  std::array<prometheus::Counter*, 6> rejected_ = {};
   std::array<Phases, 3> cancelled_ = {};
   ShardedHistogram* reaction_ = nullptr;
   prometheus::Gauge* streams_ = nullptr;

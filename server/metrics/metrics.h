@@ -9,6 +9,7 @@
 #include "server/metrics/access_metrics.h"
 #include "server/metrics/call_metrics.h"
 #include "server/metrics/families.h"
+#include "server/metrics/identity_metrics.h"
 #include "server/metrics/loss_metrics.h"
 #include "server/metrics/process_metrics.h"
 #include "server/metrics/resource_metrics.h"
@@ -33,6 +34,7 @@ class Metrics {
   LossMetrics& losses() { return losses_; }
   ResourceMetrics& resources() { return resources_; }
   AccessMetrics& access() { return access_; }
+  IdentityMetrics& identities() { return identities_; }
 
   // A call was refused.
   void Reject(Rejection reason) { calls_.Reject(reason); }
@@ -49,6 +51,7 @@ class Metrics {
   LossMetrics losses_{families_};
   ResourceMetrics resources_;
   AccessMetrics access_;
+  IdentityMetrics identities_{families_};
 };
 
 }  // namespace lossd

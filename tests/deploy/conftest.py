@@ -16,13 +16,16 @@ def used_lossd():
 
 @pytest.fixture
 def tls_lossd(tmp_path):
-    """One with a certificate."""
+    """One with a certificate, and with names."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     outcome = run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
                    "-subj", "/CN=localhost", "-keyout", str(key), "-out",
                    str(certificate)])
     assert outcome.returncode == 0, outcome.stderr
-    one = Lossd("--tls_certificate", str(certificate), "--tls_key", str(key))
+    names = tmp_path / "identities"
+    names.write_text("trainer-a token=0123456789abcdef\n")
+    one = Lossd("--tls_certificate", str(certificate), "--tls_key", str(key),
+                "--identities", str(names))
     yield one
     assert one.stop() == 0
 

@@ -247,9 +247,9 @@ class AccessTest(unittest.TestCase):
         held = channel.stream_unary("/lossd.v1.LossService/Compute").future(
             messages(), metadata=bearer(TOKEN) + announced, timeout=DEADLINE)
         small = [("lossd-bytes", "200,100")]
-        while f"lossd_memory_reserved_bytes {MAX_BYTES - 5}\n" not in (
-                lossd.metrics()):
-            pass
+        lossd.await_metrics(
+            f"memory_reserved_bytes {MAX_BYTES - 5}",
+            f'identity_bytes_in_flight{{identity="trainer-a"}} {MAX_BYTES - 5}')
         code, details = compute(channel, bearer(TOKEN) + small)
         self.assertEqual(code, grpc.StatusCode.RESOURCE_EXHAUSTED)
         quota = status.QuotaFailure.FromString(details["QuotaFailure"])
@@ -260,19 +260,30 @@ class AccessTest(unittest.TestCase):
                          grpc.StatusCode.OK)
         sent.set()
         held.result(timeout=DEADLINE)
+        refused = 1
         while compute(channel, bearer(TOKEN) + small)[0] != grpc.StatusCode.OK:
-            pass
+            refused += 1
         # It never will be.
         code, details = compute(channel, bearer(TOKEN) + [
             ("lossd-bytes", f"{MAX_BYTES},1")])
         self.assertEqual(code, grpc.StatusCode.RESOURCE_EXHAUSTED)
         self.assertNotIn("RetryInfo", details)
+        # The one that was held, one after it, and one that never could be.
+        lossd.await_metrics(
+            f'identity_calls_total{{identity="trainer-a"}} {refused + 3}',
+            f'identity_throttled_total{{identity="trainer-a"}} {refused}',
+            'identity_calls_total{identity="trainer-b"} 1',
+            'identity_throttled_total{identity="trainer-b"} 0',
+            'identity_bytes_in_flight{identity="trainer-a"} 0',
+            f'identity_limit_bytes{{identity="trainer-a"}} {MAX_BYTES}',
+            'identity_limit_bytes{identity="trainer-b"} +Inf')
         lossd.stop()
 
     def test_identities_are_read_again(self):
         flags = self.write_identities(f"trainer-a token={TOKEN}\n")
         lossd = self.start(*flags)
         channel = self.channel(lossd.tcp)
+        self.assertIn('identity="trainer-a"', lossd.metrics())
         self.write_identities(f"trainer-b token={OTHER_TOKEN}\n")
         lossd.await_event("identities")
         self.assertEqual(compute(channel, bearer(TOKEN))[0],
@@ -284,6 +295,9 @@ class AccessTest(unittest.TestCase):
         lossd.process.send_signal(signal.SIGHUP)
         failed = lossd.await_event("reload_failed")
         self.assertIn("line 1: word 3 of trainer-c", failed["error"])
+        page = lossd.metrics()
+        self.assertIn('identity="trainer-b"', page)
+        self.assertNotIn('identity="trainer-a"', page)
         self.assertEqual(compute(channel, bearer(OTHER_TOKEN))[0],
                          grpc.StatusCode.OK)
         lossd.stop()

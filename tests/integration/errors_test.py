@@ -133,9 +133,7 @@ class ErrorsTest(unittest.TestCase):
         taken = self.channel.stream_stream(
             "/lossd.v1.LossService/Compute")(
                 self.until_cancelled(), metadata=[("lossd-bytes", "900000,9")])
-        while "lossd_memory_reserved_bytes 900009\n" not in (
-                self.lossd.metrics()):
-            pass
+        self.lossd.await_metrics("memory_reserved_bytes 900009")
         details = self.fails("UNAVAILABLE", [b""],
                              metadata=[("lossd-bytes", "200000,9")])
         delay = status.RetryInfo.FromString(details["RetryInfo"]).retry_delay

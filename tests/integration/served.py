@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 import urllib.request
 
 # Longer than anything here takes, with sanitizers too.
@@ -34,6 +35,16 @@ class Lossd:
         with urllib.request.urlopen(f"http://{self.http}/metrics",
                                     timeout=DEADLINE) as page:
             return page.read().decode()
+
+    def await_metrics(self, *lines):
+        """Lines of the page without their lossd_: calls are counted a moment
+        after they are answered."""
+        deadline = time.monotonic() + DEADLINE
+        missing = lines
+        while missing:
+            page = self.metrics().splitlines()
+            missing = [line for line in lines if f"lossd_{line}" not in page]
+            assert time.monotonic() < deadline, (missing, page)
 
     def stop(self):
         self.process.terminate()

@@ -56,8 +56,10 @@ TEST(RunWhileSmallTest, LeavesAStepThatIsNot) {
 
 TEST(CountRefusalTest, TheStatusTellsTheReason) {
   Metrics metrics(1);
-  const auto count = [&metrics](const absl::Status& status, int times) {
-    for (int i = 0; i < times; ++i) CountRefusal(status, metrics);
+  Identity identity;
+  identity.use = std::make_shared<IdentityUse>();
+  const auto count = [&](const absl::Status& status, int times) {
+    for (int i = 0; i < times; ++i) CountRefusal(status, identity, metrics);
   };
   count(TryAgain("later", 1), 1);
   count(LimitExceeded("message", "never"), 2);
@@ -66,11 +68,11 @@ TEST(CountRefusalTest, TheStatusTellsTheReason) {
   count(NotAllowed("no"), 5);
   count(absl::OkStatus(), 6);
   count(absl::InvalidArgumentError("no reason to refuse"), 7);
+  EXPECT_EQ(identity.use->throttled, 3U);
   const std::string page = metrics.Text();
-  for (const char* reason :
-       {"memory\"} 1\n", "too_large\"} 2\n", "tenant_quota\"} 3\n",
-        "unauthenticated\"} 4\n", "permission_denied\"} 5\n",
-        "queue_full\"} 0\n", "draining\"} 0\n"}) {
+  for (const char* reason : {"memory\"} 1\n", "too_large\"} 2\n",
+                             "tenant_quota\"} 3\n", "unauthenticated\"} 4\n",
+                             "permission_denied\"} 5\n", "queue_full\"} 0\n"}) {
     EXPECT_THAT(page, testing::HasSubstr(
                           std::string("_rejected_total{reason=\"") + reason));
   }

@@ -22,7 +22,7 @@ TEST(IdentitiesTest, NamesTokensAndShares) {
       "\ttrainer-b\r\n",
       nullptr);
   ASSERT_THAT(identities, IsOk());
-  EXPECT_EQ((*identities)->size(), 2U);
+  EXPECT_EQ((*identities)->all().size(), 2U);
   const Identity* found = (*identities)->FindToken(kToken);
   ASSERT_THAT(found, NotNull());
   EXPECT_EQ(found->name, "trainer-a");
@@ -42,11 +42,13 @@ TEST(IdentitiesTest, SharesGoOnUnderTheirNames) {
   ASSERT_THAT(before, IsOk());
   const auto share = (*before)->FindName("a")->share;
   ASSERT_TRUE(share->Take(3));
+  (*before)->FindName("a")->use->calls = 7;
   const auto after = Identities::Parse("a max_bytes=9\n", before->get());
   ASSERT_THAT(after, IsOk());
   EXPECT_EQ((*after)->FindName("a")->share, share);
   EXPECT_EQ(share->limit(), 9);
   EXPECT_EQ(share->taken(), 3);
+  EXPECT_EQ((*after)->FindName("a")->use->calls, 7U);
 }
 
 TEST(IdentitiesTest, ARefusedFileChangesNothing) {

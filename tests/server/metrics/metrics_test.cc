@@ -75,7 +75,6 @@ TEST(MetricsTest, EveryRejectionHasItsReason) {
       {Rejection::kMemory, "memory"},
       {Rejection::kTooLarge, "too_large"},
       {Rejection::kTenantQuota, "tenant_quota"},
-      {Rejection::kDraining, "draining"},
       {Rejection::kUnauthenticated, "unauthenticated"},
       {Rejection::kPermissionDenied, "permission_denied"}};
   for (size_t i = 0; i < reasons.size(); ++i) {
