@@ -84,7 +84,9 @@ struct MemoryBudget::State : std::enable_shared_from_this<State> {
   // Whether one more, for so many bytes, would wait in vain.
   bool TooManyWait(int64_t bytes) {
     if (waiting.size() >= max_waiting) return true;
-    if (waiting.empty() || now() >= gave_up + std::chrono::seconds(1)) {
+    // Who has room waits for those before him, who get theirs or give up.
+    if (waiting.empty() || HasRoom(bytes) ||
+        now() >= gave_up + std::chrono::seconds(1)) {
       return false;
     }
     return waiting_bytes + bytes > returned.InASpan(now());

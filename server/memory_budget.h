@@ -99,8 +99,8 @@ class MemoryBudget {
   // Calls `ready` once, when there is room: perhaps before this returns.
   // Errors, after which `ready` is not called: RESOURCE_EXHAUSTED, more than
   // the whole budget; UNAVAILABLE, too many wait already: more than may, or, if
-  // somebody gave up within the last second, for more bytes than come back in
-  // the time that calls wait.
+  // somebody gave up within the last second and there is no room, for more
+  // bytes than come back in the time that calls wait.
   absl::StatusOr<Ticket> Wait(int64_t bytes, Ready ready);
 
   // True if the ticket still waited: its `ready` is never called. False if

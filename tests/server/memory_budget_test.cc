@@ -188,9 +188,13 @@ TEST(MemoryBudgetTest, WhoWouldWaitInVainIsRefused) {
   EXPECT_THAT(wait(10), IsOk());
   EXPECT_THAT(wait(1), StatusIs(absl::StatusCode::kUnavailable,
                                 HasSubstr("2 requests")));
+  // There is room for it when those before it have given up.
+  holder.Shrink(99);
+  EXPECT_THAT(wait(1), IsOk());
+  EXPECT_FALSE(wait(2).ok());
   // When nobody has given up for a second, all may wait again.
   now += std::chrono::seconds(1);
-  EXPECT_THAT(wait(1), IsOk());
+  EXPECT_THAT(wait(2), IsOk());
 }
 
 TEST(MemoryBudgetTest, WhoCancelsIsNotCalled) {
