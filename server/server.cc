@@ -17,6 +17,7 @@
 #include "proto/wire/http2_settings.h"
 #include "proto/wire/stream_limits.h"
 #include "server/cpu_budget.h"
+#include "server/listen/call_counter.h"
 #include "server/listen/tcp_sockets.h"
 #include "server/logging.h"
 #include "server/memory_limit.h"
@@ -61,6 +62,9 @@ constexpr int kMaxStreams = 128;
 // Most calls of one connection that have not ended here. gRPC no longer counts
 // those that were reset.
 constexpr size_t kMaxOpenCalls = 4 * kMaxStreams;
+
+// More calls of reflection at a time are refused.
+constexpr int kMaxReflectionThreads = 16;
 
 // The name under which health checks ask for the service.
 constexpr char kServiceName[] = "lossd.v1.LossService";
@@ -184,6 +188,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
        .unacknowledged_milliseconds = kKeepaliveMilliseconds});
   LOSSD_RETURN_IF_ERROR(listener.status());
   server->listener_ = *std::move(listener);
+  server->addresses_ = server->listener_->addresses();
   // Before somebody can ask for its figures.
   if (!options.arena_listen.empty()) {
     LOSSD_RETURN_IF_ERROR(server->ListenForArenas(*arena_listen));
@@ -322,12 +327,16 @@ absl::Status Server::Serve() {
   const int64_t budget = budget_.figures().budget;
   quota.Resize(
       static_cast<size_t>(budget + std::max(budget / 4, kForConnections)));
+  // Reflection alone uses them, one a call; lossd's own calls need none.
+  quota.SetMaxThreads(kMaxReflectionThreads);
   builder.SetResourceQuota(quota);
   // A client that is gone without a word gives its memory back.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
                              kKeepaliveMilliseconds);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              kKeepaliveMilliseconds);
+  // Also one without calls, which would keep its place for ever.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                              kHandshakeMilliseconds);
@@ -338,6 +347,11 @@ absl::Status Server::Serve() {
   if (!options_.reflection) {
     builder.SetOption(std::make_unique<WithoutReflection>());
   }
+  std::vector<
+      std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+      interceptors;
+  interceptors.push_back(std::make_unique<CallCounterFactory>(open_calls_));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   builder.RegisterService(&service_);
   builder.RegisterCallbackGenericService(&unknown_);
   listener_->AddTo(builder, tls_ != nullptr
@@ -345,7 +359,6 @@ absl::Status Server::Serve() {
                                 : grpc::InsecureServerCredentials());
   grpc_ = builder.BuildAndStart();
   if (grpc_ == nullptr) return absl::InternalError("gRPC did not start");
-  addresses_ = listener_->addresses();
   listener_->Serve();
   grpc_->GetHealthCheckService()->SetServingStatus(kServiceName, true);
   readiness_.Serve();

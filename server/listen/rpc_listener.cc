@@ -158,7 +158,7 @@ void RpcListener::CloseWhoIsToGo() {
     connect(connection.number, &nobody, sizeof(nobody));
     LogWarning(
         "connection_closed",
-        {{"peer", peer}, {"reason", "too many calls that it has reset"}});
+        {{"peer", peer}, {"reason", "too many calls that have not ended"}});
   }
 }
 

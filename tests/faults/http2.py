@@ -8,7 +8,8 @@ import time
 import grpc
 
 from abuse import abuse
-from calls import Caller, item_of, question, request_of
+from calls import (
+    COMPUTE, HEALTH, Caller, item_of, question, request_of)
 from h2load import H2load
 from http2_frames import (
     CANCEL, CONTINUATION, END_HEADERS, HEADERS, PING, PREFACE, RST_STREAM,
@@ -64,17 +65,22 @@ def half_headers(context, server, asked):
 def rapid_resets(context, server, asked):
     """Streams that are opened and reset at once, by who comes back when he is
     thrown out."""
-    case = f"{CASE}/rapid_resets"
-    headers, start = call_headers(), time.monotonic()
-    wanted, sent, connections = context.pick(2_000_000, 400_000), 0, 0
-    with abuse(context, case, server, asked):
-        while sent < wanted:
-            connections += 1
-            with contextlib.suppress(OSError), RawConnection(
-                    server.address) as raw:
-                sent += reset_streams(raw, headers, wanted - sent)
-    context.report.figure(case, "resets", sent / (time.monotonic() - start),
-                          "streams/s", connections=connections)
+    for name, path in (("compute", COMPUTE), ("health", HEALTH)):
+        case = f"{CASE}/rapid_resets/{name}"
+        headers, start = call_headers(path=path), time.monotonic()
+        wanted, sent, connections = context.pick(1_000_000, 200_000), 0, 0
+        server.forget_peak()
+        resting = server.resident_mib()
+        with abuse(context, case, server, asked):
+            while sent < wanted:
+                connections += 1
+                with contextlib.suppress(OSError), RawConnection(
+                        server.address) as raw:
+                    sent += reset_streams(raw, headers, wanted - sent)
+        context.report.figure(case, "resets", sent / (time.monotonic() - start),
+                              "streams/s", connections=connections)
+        context.report.figure(case, "memory", server.peak_mib() - resting,
+                              "MiB", most=256)
 
 
 def reset_streams(raw, headers, wanted):

@@ -4,6 +4,8 @@ import contextlib
 import socket
 import struct
 
+from calls import COMPUTE
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 0, 1, 3, 4, 6, 9
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
@@ -33,11 +35,11 @@ def literal(name, value):
     return b"\0" + _length(len(name)) + name + _length(len(value)) + value
 
 
-def call_headers(*more):
-    """Those of a Compute call, and further ones."""
+def call_headers(*more, path=COMPUTE):
+    """Those of a call, and further ones."""
     return b"".join(literal(name, value) for name, value in (
         (":method", "POST"), (":scheme", "http"),
-        (":path", "/lossd.v1.LossService/Compute"), (":authority", "faults"),
+        (":path", path), (":authority", "faults"),
         ("te", "trailers"), ("content-type", "application/grpc"), *more))
 
 

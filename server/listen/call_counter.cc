@@ -1,0 +1,31 @@
+#include "server/listen/call_counter.h"
+
+#include <grpcpp/server_context.h>
+
+#include "absl/strings/match.h"
+
+namespace lossd {
+namespace {
+
+// One call, as long as gRPC keeps what it knows of it.
+class CallCounter final : public grpc::experimental::Interceptor {
+ public:
+  CallCounter(OpenCalls& calls, const std::string& peer) : call_(calls, peer) {}
+  void Intercept(
+      grpc::experimental::InterceptorBatchMethods* operation) override {
+    operation->Proceed();
+  }
+
+ private:
+  const OpenCalls::Call call_;
+};
+
+}  // namespace
+
+grpc::experimental::Interceptor* CallCounterFactory::CreateServerInterceptor(
+    grpc::experimental::ServerRpcInfo* call) {
+  if (absl::StartsWith(call->method(), "/lossd.")) return nullptr;
+  return new CallCounter(calls_, call->server_context()->peer());
+}
+
+}  // namespace lossd
