@@ -87,6 +87,8 @@ bool ServeUntilSignalled(lossd::Server& server, const sigset_t& signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Before anything is read, which may be a pipe.
+  MakeOpenMpPassive(argv);
   const absl::StatusOr<lossd::CommandLine> line =
       lossd::ParseCommandLine(argc, argv);
   if (!line.ok()) return Fail(line.status());
@@ -94,7 +96,6 @@ int main(int argc, char** argv) {
     std::cout << line->text;
     return 0;
   }
-  MakeOpenMpPassive(argv);
   const sigset_t signals = BlockStopSignals();
   // A log whose reader has gone must not end the server.
   std::signal(SIGPIPE, SIG_IGN);

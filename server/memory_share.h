@@ -5,12 +5,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 namespace lossd {
 
 // Counts bytes up to a limit. Thread-safe.
 class MemoryShare {
  public:
+  static constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
+
   // What is more than the limit when it shrinks is taken until it comes back.
   void Resize(int64_t limit) { limit_ = limit; }
   int64_t limit() const { return limit_; }

@@ -62,6 +62,7 @@ absl::Status Authenticator::Load() {
   watched_.Changed();
   const std::shared_ptr<const Identities> before = Current();
   absl::StatusOr<std::string> text = ReadSmallFile(file_);
+  if (absl::IsUnavailable(text.status())) watched_.Forget();
   LOSSD_RETURN_IF_ERROR(text.status());
   absl::StatusOr<std::shared_ptr<const Identities>> identities =
       Identities::Parse(*text, before.get());
@@ -102,7 +103,7 @@ absl::StatusOr<Identity> Authenticator::Identify(
   const std::vector<std::string> names = CertificateNames(call);
   for (const std::string& name : names) {
     const Identity* found = identities->FindName(name);
-    if (found != nullptr) return *found;
+    if (found != nullptr && !found->has_token) return *found;
   }
   if (names.empty()) {
     return NotAuthenticated(

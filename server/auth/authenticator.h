@@ -24,7 +24,8 @@ class Authenticator {
   explicit Authenticator(const std::string& file);
 
   // Reads the file. INVALID_ARGUMENT, one line that names it, if that is not
-  // possible; who could call before then still can.
+  // possible, UNAVAILABLE if it is not now; who could call before then still
+  // can.
   absl::Status Load();
   // As Load, if the file is another one than when it was last read.
   absl::Status LoadIfChanged();

@@ -52,12 +52,14 @@ absl::Status Identities::ParseLine(std::string_view line,
   const Identity* old =
       before != nullptr ? before->FindName(identity.name) : nullptr;
   identity.use = old != nullptr ? old->use : std::make_shared<IdentityUse>();
-  bool has_token = false;
+  identity.share =
+      old != nullptr ? old->share : std::make_shared<MemoryShare>();
+  int64_t limit = MemoryShare::kUnlimited;
   for (size_t i = 1; i < words.size(); ++i) {
     absl::string_view value = words[i];
     int64_t bytes = 0;
-    if (absl::ConsumePrefix(&value, "token=") && !has_token) {
-      has_token = true;
+    if (absl::ConsumePrefix(&value, "token=") && !identity.has_token) {
+      identity.has_token = true;
       if (value.size() < kShortestToken) {
         return Refuse(absl::StrCat("the token of ", identity.name,
                                    " is shorter than ", kShortestToken,
@@ -70,12 +72,9 @@ absl::Status Identities::ParseLine(std::string_view line,
       }
       tokens_.push_back({Digest(token), &identity});
     } else if (absl::ConsumePrefix(&value, "max_bytes=") &&
-               identity.share == nullptr && absl::SimpleAtoi(value, &bytes) &&
-               bytes > 0) {
-      identity.share = old != nullptr && old->share != nullptr
-                           ? old->share
-                           : std::make_shared<MemoryShare>();
-      sizes->push_back({identity.share, bytes});
+               limit == MemoryShare::kUnlimited &&
+               absl::SimpleAtoi(value, &bytes) && bytes > 0) {
+      limit = bytes;
     } else {
       // The word may hold a token.
       return Refuse(absl::StrCat("word ", i + 1, " of ", identity.name,
@@ -83,6 +82,7 @@ absl::Status Identities::ParseLine(std::string_view line,
                                  "max_bytes=BYTES"));
     }
   }
+  sizes->push_back({identity.share, limit});
   return absl::OkStatus();
 }
 

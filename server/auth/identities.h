@@ -30,7 +30,9 @@ struct Identity {
   std::string name;
   // Null for nobody in particular.
   std::shared_ptr<IdentityUse> use;
-  // Of the bytes that it may have in flight; null: as many as there are.
+  // It calls with its token alone, not with a certificate of its name.
+  bool has_token = false;
+  // Of the bytes that it may have in flight; null for nobody in particular.
   std::shared_ptr<MemoryShare> share;
 
   // With whom its calls share the team's time: all connections of one identity

@@ -5,6 +5,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "lib/core/status_macros.h"
@@ -33,9 +35,10 @@ struct Freer {
 };
 using Bio = std::unique_ptr<BIO, Freer<BIO_free>>;
 using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
+using Context = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 
-absl::Status Refuse(const std::string& path, const char* why) {
+absl::Status Refuse(const std::string& path, const std::string& why) {
   // Or the next failure elsewhere would show this one's reasons.
   ERR_clear_error();
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", why));
@@ -50,9 +53,38 @@ int NoPassphrase(char* /*text*/, int /*size*/, int /*write*/, void* /*user*/) {
   return 0;
 }
 
-Certificate FirstCertificate(const std::string& pem) {
-  return Certificate(
-      PEM_read_bio_X509(Reader(pem).get(), nullptr, NoPassphrase, nullptr));
+// INVALID_ARGUMENT unless there is one at least and all can be read.
+absl::StatusOr<std::vector<Certificate>> ReadCertificates(
+    const std::string& path, const std::string& pem) {
+  std::vector<Certificate> certificates;
+  const Bio reader = Reader(pem);
+  ERR_clear_error();
+  while (X509* next =
+             PEM_read_bio_X509(reader.get(), nullptr, NoPassphrase, nullptr)) {
+    certificates.emplace_back(next);
+  }
+  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+    return Refuse(path, absl::StrCat("certificate ", certificates.size() + 1,
+                                     " cannot be read"));
+  }
+  ERR_clear_error();
+  if (certificates.empty()) {
+    return Refuse(path, "there is no certificate in PEM");
+  }
+  return certificates;
+}
+
+// Whether TLS takes them, as gRPC will find out later: it has limits of its own
+// for keys and signatures.
+bool CanServe(const std::vector<Certificate>& chain, EVP_PKEY& key) {
+  const Context context(SSL_CTX_new(TLS_server_method()));
+  if (SSL_CTX_use_certificate(context.get(), chain[0].get()) != 1) return false;
+  for (size_t i = 1; i < chain.size(); ++i) {
+    if (SSL_CTX_add1_chain_cert(context.get(), chain[i].get()) != 1) {
+      return false;
+    }
+  }
+  return SSL_CTX_use_PrivateKey(context.get(), &key) == 1;
 }
 
 int64_t NotAfter(const X509& certificate) {
@@ -102,6 +134,7 @@ absl::StatusOr<std::unique_ptr<TlsCertificates>> TlsCertificates::Read(
 absl::Status TlsCertificates::Load() {
   watched_.Changed();
   absl::Status status = LoadUncounted();
+  if (absl::IsUnavailable(status)) watched_.Forget();
   ++(status.ok() ? reloads_ : failed_reloads_);
   return status;
 }
@@ -115,10 +148,10 @@ absl::Status TlsCertificates::LoadUncounted() {
   LOSSD_RETURN_IF_ERROR(chain.status());
   const absl::StatusOr<std::string> key = ReadSmallFile(files_.key);
   LOSSD_RETURN_IF_ERROR(key.status());
-  const Certificate certificate = FirstCertificate(*chain);
-  if (certificate == nullptr) {
-    return Refuse(files_.certificate, "there is no certificate in PEM");
-  }
+  const absl::StatusOr<std::vector<Certificate>> certificates =
+      ReadCertificates(files_.certificate, *chain);
+  LOSSD_RETURN_IF_ERROR(certificates.status());
+  X509& certificate = *certificates->front();
   const Key private_key(PEM_read_bio_PrivateKey(Reader(*key).get(), nullptr,
                                                 NoPassphrase, nullptr));
   if (private_key == nullptr) {
@@ -126,23 +159,30 @@ absl::Status TlsCertificates::LoadUncounted() {
                   "there is no private key in PEM without a "
                   "passphrase");
   }
-  if (X509_check_private_key(certificate.get(), private_key.get()) != 1) {
+  if (X509_check_private_key(&certificate, private_key.get()) != 1) {
     return Refuse(files_.key, "it is not the key of the certificate");
+  }
+  if (!CanServe(*certificates, *private_key)) {
+    return Refuse(files_.certificate,
+                  absl::StrCat("TLS does not take it: ",
+                               ERR_reason_error_string(ERR_peek_last_error())));
   }
   std::string roots;
   if (!files_.client_ca.empty()) {
     absl::StatusOr<std::string> read = ReadSmallFile(files_.client_ca);
     LOSSD_RETURN_IF_ERROR(read.status());
     roots = *std::move(read);
-    if (FirstCertificate(roots) == nullptr) {
-      return Refuse(files_.client_ca, "there is no certificate in PEM");
-    }
+    LOSSD_RETURN_IF_ERROR(ReadCertificates(files_.client_ca, roots).status());
   }
   // gRPC skips in each what it does not look for. One file, so that it does not
   // see one of the two alone.
   LOSSD_RETURN_IF_ERROR(Replace(identity_, absl::StrCat(*key, "\n", *chain)));
   LOSSD_RETURN_IF_ERROR(Replace(client_ca_, roots));
-  not_after_ = NotAfter(*certificate);
+  not_after_ = NotAfter(certificate);
+  if (not_after_ < std::time(nullptr)) {
+    LogWarning("certificate_expired", {{"file", files_.certificate},
+                                       {"not_after", not_after_.load()}});
+  }
   LogInfo("certificates",
           {{"file", files_.certificate}, {"not_after", not_after_.load()}});
   return absl::OkStatus();

@@ -1,15 +1,33 @@
 #include "server/auth/watched_files.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "proto/arena/descriptor.h"
 
 namespace lossd {
+namespace {
+
+absl::Status CannotRead(const std::string& path, const char* why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot read ", path, ": ", why));
+}
+
+// By errno.
+absl::Status CannotRead(const std::string& path) {
+  const bool may_pass = errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+                        errno == EIO || errno == EINTR;
+  absl::Status status = CannotRead(path, strerror(errno));
+  return may_pass ? absl::UnavailableError(status.message()) : status;
+}
+
+}  // namespace
 
 bool WatchedFiles::Changed() {
   std::string now;
@@ -30,15 +48,22 @@ bool WatchedFiles::Changed() {
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path) {
   constexpr size_t kMost = size_t{1} << 20;
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
+  // A pipe would be waited for, for ever, if nobody writes to it.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat status = {};
+  if (file.number() < 0 || fstat(file.number(), &status) != 0) {
+    return CannotRead(path);
+  }
+  if (!S_ISREG(status.st_mode))
+    return CannotRead(path, "it is no regular file");
   std::string bytes(kMost + 1, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  const auto size = static_cast<size_t>(file.gcount());
-  if (!file && !file.eof()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cannot read ", path, ": ",
-        errno != 0 ? strerror(errno) : "it is no file that can be read"));
+  size_t size = 0;
+  while (size < bytes.size()) {
+    const ssize_t read =
+        ::read(file.number(), &bytes[size], bytes.size() - size);
+    if (read < 0) return CannotRead(path);
+    if (read == 0) break;
+    size += static_cast<size_t>(read);
   }
   if (size > kMost) {
     return absl::InvalidArgumentError(

@@ -22,13 +22,17 @@ class WatchedFiles {
   // True the first time.
   bool Changed();
 
+  // So that Changed will be true.
+  void Forget() { seen_.clear(); }
+
  private:
   const std::vector<std::string> paths_;
   std::string seen_;
 };
 
-// The bytes of a file of at most a mebibyte. INVALID_ARGUMENT, one line that
-// names it, if it is larger or cannot be read.
+// The bytes of a regular file of at most a mebibyte. One line that names it:
+// INVALID_ARGUMENT if it is larger or cannot be read; UNAVAILABLE if it cannot
+// now, as when there are no descriptors.
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path);
 
 }  // namespace lossd

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -39,13 +41,23 @@ sockaddr_un NameOf(const std::string& path) {
 
 // Locked as long as this lives, so that nobody else looks at what lies there
 // between our look and our deed. Empty if that is not possible; errno says why.
+// Whoever can read the folder can lock it, for as long as he likes: two seconds
+// are for those who do as we do.
 Descriptor LockFolderOf(const std::string& path) {
+  constexpr int kTries = 200;
+  constexpr std::chrono::milliseconds kPause(10);
   const std::filesystem::path folder =
       std::filesystem::path(path).parent_path();
   Descriptor lock(open(folder.empty() ? "." : folder.c_str(),
                        O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (lock.number() < 0 || flock(lock.number(), LOCK_EX) != 0) return {};
-  return lock;
+  if (lock.number() < 0) return {};
+  for (int i = 0; i < kTries; ++i) {
+    if (flock(lock.number(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno != EWOULDBLOCK && errno != EINTR) return {};
+    std::this_thread::sleep_for(kPause);
+  }
+  errno = EWOULDBLOCK;
+  return {};
 }
 
 absl::Status RemoveIfStale(const ListenAddress& address) {
@@ -96,7 +108,11 @@ absl::StatusOr<std::unique_ptr<UnixSocket>> UnixSocket::Listen(
     const ListenAddress& address, int type, std::optional<gid_t> group) {
   std::unique_ptr<UnixSocket> listening;
   const Descriptor lock = LockFolderOf(address.unix_path);
-  if (lock.number() < 0) return CannotListen(address, strerror(errno));
+  if (lock.number() < 0) {
+    return CannotListen(address, errno == EWOULDBLOCK
+                                     ? "somebody else has locked its folder"
+                                     : strerror(errno));
+  }
   LOSSD_RETURN_IF_ERROR(RemoveIfStale(address));
   Descriptor socket(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (socket.number() < 0) return CallFailed(address, "socket");

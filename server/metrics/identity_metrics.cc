@@ -13,9 +13,8 @@ IdentityMetrics::IdentityMetrics(Families& families)
       throttled_(families.Counters(
           "lossd_identity_throttled_total",
           "Those refused because their caller had too much in flight.")),
-      in_flight_(families.Gauges(
-          "lossd_identity_bytes_in_flight",
-          "Bytes that calls have reserved, of callers with a limit.")),
+      in_flight_(families.Gauges("lossd_identity_bytes_in_flight",
+                                 "Bytes that their calls have reserved.")),
       limit_(families.Gauges("lossd_identity_limit_bytes",
                              "The most they may have in flight; infinite "
                              "without a limit.")) {}
@@ -37,11 +36,10 @@ void IdentityMetrics::Set(const Identities& identities) {
     Advance(series.calls, identity.use->calls);
     Advance(series.received, identity.use->received_bytes);
     Advance(series.throttled, identity.use->throttled);
-    const MemoryShare* share = identity.share.get();
-    series.in_flight.Set(share != nullptr ? static_cast<double>(share->taken())
-                                          : 0);
-    series.limit.Set(share != nullptr
-                         ? static_cast<double>(share->limit())
+    series.in_flight.Set(static_cast<double>(identity.share->taken()));
+    const int64_t limit = identity.share->limit();
+    series.limit.Set(limit != MemoryShare::kUnlimited
+                         ? static_cast<double>(limit)
                          : std::numeric_limits<double>::infinity());
   }
 }

@@ -169,9 +169,11 @@ class AccessTest(unittest.TestCase):
         Authority(self.folder, "other").certify("trainer-a-of-other")
         lossd = self.start(
             *self.tls_flags("--tls_client_ca", self.folder / "ca.pem"),
-            *self.write_identities("trainer-a # by its certificate\n"))
+            *self.write_identities("trainer-a # by its certificate\n"
+                                   f"trainer-b token={TOKEN}\n"))
         for name, expected in [
                 ("trainer-a", grpc.StatusCode.OK),
+                # Its token is asked for.
                 ("trainer-b", grpc.StatusCode.PERMISSION_DENIED),
                 # These get no connection, which is all that they can know.
                 ("trainer-a-of-other", grpc.StatusCode.UNAVAILABLE),
@@ -409,8 +411,21 @@ class AccessTest(unittest.TestCase):
                      "--tls_key", self.folder / "server.key")
         self.refuses("no private key", *tls, self.folder / "server.pem",
                      "--tls_key", self.folder / "server.pem")
-        self.refuses("cannot read", *tls, self.folder, "--tls_key",
+        self.refuses("no regular file", *tls, self.folder, "--tls_key",
                      self.folder / "server.key")
+        chain = (self.folder / "server.pem").read_text()
+        broken = self.folder / "broken.pem"
+        broken.write_text(chain + chain.replace("MII", "AAA"))
+        self.refuses("certificate 2 cannot be read", *tls, broken, "--tls_key",
+                     self.folder / "server.key")
+        openssl("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj",
+                "/CN=weak", "-keyout", self.folder / "weak.key", "-out",
+                self.folder / "weak.pem")
+        self.refuses("TLS does not take it: ", *tls, self.folder / "weak.pem",
+                     "--tls_key", self.folder / "weak.key")
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        self.refuses("no regular file", "--identities", pipe)
         for text, why in [
                 ("", "names nobody"),
                 ("a token=short\n", "line 1: the token of a is shorter"),

@@ -29,8 +29,11 @@ TEST(IdentitiesTest, NamesTokensAndShares) {
   ASSERT_THAT(found->share, NotNull());
   EXPECT_EQ(found->share->limit(), 5);
   EXPECT_EQ((*identities)->FindName("trainer-a"), found);
-  ASSERT_THAT((*identities)->FindName("trainer-b"), NotNull());
-  EXPECT_THAT((*identities)->FindName("trainer-b")->share, IsNull());
+  const Identity* other = (*identities)->FindName("trainer-b");
+  ASSERT_THAT(other, NotNull());
+  EXPECT_EQ(other->share->limit(), MemoryShare::kUnlimited);
+  EXPECT_TRUE(found->has_token);
+  EXPECT_FALSE(other->has_token);
   EXPECT_THAT((*identities)->FindToken("0123456789abcdeF"), IsNull());
   EXPECT_THAT((*identities)->FindToken(""), IsNull());
   EXPECT_THAT((*identities)->FindName("trainer"), IsNull());
@@ -43,7 +46,10 @@ TEST(IdentitiesTest, SharesGoOnUnderTheirNames) {
   const auto share = (*before)->FindName("a")->share;
   ASSERT_TRUE(share->Take(3));
   (*before)->FindName("a")->use->calls = 7;
-  const auto after = Identities::Parse("a max_bytes=9\n", before->get());
+  const auto between = Identities::Parse("a\n", before->get());
+  ASSERT_THAT(between, IsOk());
+  EXPECT_EQ(share->limit(), MemoryShare::kUnlimited);
+  const auto after = Identities::Parse("a max_bytes=9\n", between->get());
   ASSERT_THAT(after, IsOk());
   EXPECT_EQ((*after)->FindName("a")->share, share);
   EXPECT_EQ(share->limit(), 9);

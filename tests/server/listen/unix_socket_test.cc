@@ -1,7 +1,9 @@
 #include "server/listen/unix_socket.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -107,6 +109,21 @@ TEST(UnixSocketTest, AFileThatIsNoSocketIsLeftAlone) {
   std::ofstream(dir / "file") << "precious";
   EXPECT_THAT(ListenOn(dir / "file"), StatusIs(kTaken, HasSubstr("no socket")));
   EXPECT_TRUE(std::filesystem::exists(dir / "file"));
+}
+
+// Who holds the lock for ever keeps neither a start nor an end waiting.
+TEST(UnixSocketTest, AFolderThatIsLocked) {
+  const TempDir dir;
+  auto other = ListenOn(dir / "other");
+  ASSERT_THAT(other, IsOk());
+  const Descriptor lock(
+      open((dir / ".").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.number(), LOCK_SH), 0);
+  EXPECT_THAT(
+      ListenOn(dir / "socket"),
+      StatusIs(kTaken, HasSubstr("somebody else has locked its folder")));
+  other->reset();
+  EXPECT_FALSE(std::filesystem::exists(dir / "other"));
 }
 
 TEST(UnixSocketTest, AFolderThatIsNotThere) {
