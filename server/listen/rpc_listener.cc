@@ -155,7 +155,7 @@ void RpcListener::CloseWhoIsToGo() {
     // first serve that, which may take half a minute.
     sockaddr nobody = {};
     nobody.sa_family = AF_UNSPEC;
-    connect(connection.number, &nobody, sizeof(nobody));
+    (void)connect(connection.number, &nobody, sizeof(nobody));
     LogWarning(
         "connection_closed",
         {{"peer", peer}, {"reason", "too many calls that have not ended"}});
