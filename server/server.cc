@@ -61,7 +61,7 @@ constexpr int kMaxStreams = 128;
 
 // Most calls of one connection that have not ended here. gRPC no longer counts
 // those that were reset.
-constexpr auto kMaxOpenCalls = static_cast<size_t>(4 * kMaxStreams);
+constexpr size_t kMaxOpenCalls = size_t{4} * kMaxStreams;
 
 // More calls of reflection at a time are refused.
 constexpr int kMaxReflectionThreads = 16;
