@@ -3,6 +3,7 @@
 #include <grpcpp/server_context.h>
 
 #include "absl/strings/match.h"
+#include "server/reactor.h"
 
 namespace lossd {
 namespace {
@@ -10,7 +11,12 @@ namespace {
 // One call, as long as gRPC keeps what it knows of it.
 class CallCounter final : public grpc::experimental::Interceptor {
  public:
-  CallCounter(OpenCalls& calls, const std::string& peer) : call_(calls, peer) {}
+  CallCounter(OpenCalls& calls, const std::string& peer) : call_(calls, peer) {
+    ReleaseToGrpc(this);
+  }
+  ~CallCounter() override { AcquireFromGrpc(this); }
+  CallCounter(const CallCounter&) = delete;
+  CallCounter& operator=(const CallCounter&) = delete;
   void Intercept(
       grpc::experimental::InterceptorBatchMethods* operation) override {
     operation->Proceed();

@@ -21,6 +21,10 @@ class OpenCalls {
   // calls, on the thread of the last one.
   OpenCalls(size_t most, std::function<void(const std::string&)> close)
       : most_(most), close_(std::move(close)) {}
+  // No call may be left.
+  ~OpenCalls();
+  OpenCalls(const OpenCalls&) = delete;
+  OpenCalls& operator=(const OpenCalls&) = delete;
 
   // A call, open from construction to destruction.
   class Call {
