@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -13,38 +13,21 @@
 namespace lossd {
 namespace {
 
-// No descriptors for this process, as long as this lives.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit none = {0, before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
-  NoDescriptors(const NoDescriptors&) = delete;
-  NoDescriptors& operator=(const NoDescriptors&) = delete;
-
- private:
-  rlimit before_ = {};
-};
-
 // Or who is no longer in the file could go on.
-TEST(AuthenticatorTest, ReadsAgainWhatCouldNotBeReadAtOnce) {
+TEST(AuthenticatorTest, TriesAgainWhatCannotBeReadNow) {
   const test::TempDir dir;
   const std::string path = dir / "identities";
-  std::ofstream(path) << "a\n";
+  std::ofstream(dir / "file") << "a\n";
+  std::filesystem::create_symlink(dir / "file", path);
   Authenticator authenticator(path);
   ASSERT_THAT(authenticator.Load(), IsOk());
-  std::ofstream(path) << "bb\n";
-  {
-    const NoDescriptors none;
-    EXPECT_TRUE(absl::IsUnavailable(authenticator.LoadIfChanged()));
+  // Nothing lies at its beginning: EIO, as from a disk that fails.
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink("/proc/self/mem", path);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(absl::IsUnavailable(authenticator.LoadIfChanged())) << i;
   }
   EXPECT_NE(authenticator.Current()->FindName("a"), nullptr);
-  EXPECT_THAT(authenticator.LoadIfChanged(), IsOk());
-  EXPECT_EQ(authenticator.Current()->FindName("a"), nullptr);
-  EXPECT_NE(authenticator.Current()->FindName("bb"), nullptr);
 }
 
 }  // namespace
