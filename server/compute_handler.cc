@@ -94,8 +94,7 @@ class ComputeReactor final : public RawReactor {
                  grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
-        open_call_(context.open_calls, call.peer()),
-        log_(call, open_call_.peer()),
+        log_(call),
         rpc_(context.metrics.rpcs(), Metrics::Method::kCompute),
         watch_(call, context.abandon, context.metrics),
         admission_(context.budget) {
@@ -232,7 +231,7 @@ class ComputeReactor final : public RawReactor {
     MemoryBudget::Reservation for_request = reserved_.Split(bytes);
     for_reply_ =
         std::make_shared<MemoryBudget::Reservation>(std::move(reserved_));
-    auto job = std::make_unique<ComputeJob>(*this, open_call_.peer(), identity_,
+    auto job = std::make_unique<ComputeJob>(*this, log_.peer(), identity_,
                                             request_, context_,
                                             std::move(for_request), for_reply_);
     const bool small = request_.Length() <= kSmallWork;
@@ -252,7 +251,6 @@ class ComputeReactor final : public RawReactor {
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
-  const OpenCalls::Call open_call_;
   RequestLog log_;
   Metrics::Rpc rpc_;
   CallWatch watch_;

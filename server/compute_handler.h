@@ -12,7 +12,6 @@
 #include "server/auth/authenticator.h"
 #include "server/batch.h"
 #include "server/buffer_pool.h"
-#include "server/listen/open_calls.h"
 #include "server/memory_budget.h"
 #include "server/metrics/metrics.h"
 #include "server/scheduler.h"
@@ -29,7 +28,6 @@ struct ComputeContext {
   // Set when what waits is to be refused rather than computed.
   const std::atomic<bool>& abandon;
   const Authenticator& authenticator;
-  OpenCalls& open_calls;
   // Null if there are none.
   const ArenaRegistry* arenas = nullptr;
   // Where callers get them; empty if there are none.

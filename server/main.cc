@@ -87,7 +87,7 @@ bool ServeUntilSignalled(lossd::Server& server, const sigset_t& signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Before anything is read, which may be a pipe.
+  // Before anything is read, or it would be read twice.
   MakeOpenMpPassive(argv);
   const absl::StatusOr<lossd::CommandLine> line =
       lossd::ParseCommandLine(argc, argv);

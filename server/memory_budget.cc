@@ -40,8 +40,6 @@ void CallReady(Waiters admitted) noexcept {
   calling = nullptr;
 }
 
-}  // namespace
-
 // How many bytes came back in the last two spans of kLongestWait.
 class Returned {
  public:
@@ -70,6 +68,8 @@ class Returned {
   int64_t latest_ = 0;
   int64_t before_ = 0;
 };
+
+}  // namespace
 
 struct MemoryBudget::State : std::enable_shared_from_this<State> {
   State(int64_t bytes, size_t most_waiting,

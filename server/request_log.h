@@ -16,9 +16,12 @@ namespace lossd {
 // time.
 class RequestLog {
  public:
-  // `call` and `peer`, the client's name, must outlive this.
-  RequestLog(grpc::CallbackServerContext& call, const std::string& peer)
-      : call_(call), peer_(peer) {}
+  // `call` must outlive this.
+  explicit RequestLog(grpc::CallbackServerContext& call)
+      : call_(call), peer_(call.peer()) {}
+
+  // The client. gRPC itself forgets it when the call is reset.
+  const std::string& peer() const { return peer_; }
 
   // Before the call ends with an error: tells the client the request's id.
   void Fail();
@@ -31,7 +34,7 @@ class RequestLog {
   const std::string& Id();
 
   grpc::CallbackServerContext& call_;
-  const std::string& peer_;
+  const std::string peer_;
   std::string id_;
 };
 

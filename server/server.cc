@@ -250,18 +250,13 @@ Server::Server(const ServerOptions& options, int threads, int64_t memory_budget,
             metrics_.resources().CountWork(units, seconds);
           },
           [this] { pool_.TrimIdle(); }),
-      context_{scheduler_,
-               budget_,
-               pool_,
-               metrics_,
-               limits_,
-               abandon_,
-               authenticator_,
-               open_calls_,
-               arena_address.empty() ? nullptr : &arenas_,
+      context_{scheduler_,     budget_,
+               pool_,          metrics_,
+               limits_,        abandon_,
+               authenticator_, arena_address.empty() ? nullptr : &arenas_,
                arena_address},
       service_(context_),
-      unknown_(context_) {}
+      unknown_(metrics_) {}
 
 Server::~Server() { Shutdown(); }
 

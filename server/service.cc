@@ -29,13 +29,9 @@ constexpr size_t kMaxEmptyMessage = 4096;
 // Answers UNIMPLEMENTED without reading anything.
 class RefusingReactor final : public RawReactor {
  public:
-  RefusingReactor(grpc::CallbackServerContext& call,
-                  const ComputeContext& context, Metrics::Method method,
-                  const std::string& text)
-      : call_(call),
-        open_call_(context.open_calls, call.peer()),
-        log_(call, open_call_.peer()),
-        rpc_(context.metrics.rpcs(), method) {
+  RefusingReactor(grpc::CallbackServerContext& call, Metrics& metrics,
+                  Metrics::Method method, const std::string& text)
+      : call_(call), log_(call), rpc_(metrics.rpcs(), method) {
     log_.Fail();
     End(ToGrpcStatus(MethodNotServed(text)));
   }
@@ -48,7 +44,6 @@ class RefusingReactor final : public RawReactor {
   }
 
   grpc::CallbackServerContext& call_;
-  const OpenCalls::Call open_call_;
   RequestLog log_;
   Metrics::Rpc rpc_;
 };
@@ -56,12 +51,9 @@ class RefusingReactor final : public RawReactor {
 // One call of a unary method, answered at once.
 class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  UnaryReactor(grpc::CallbackServerContext& call, const ComputeContext& context,
+  UnaryReactor(grpc::CallbackServerContext& call, Metrics& metrics,
                Metrics::Method method)
-      : call_(call),
-        open_call_(context.open_calls, call.peer()),
-        log_(call, open_call_.peer()),
-        rpc_(context.metrics.rpcs(), method) {}
+      : call_(call), log_(call), rpc_(metrics.rpcs(), method) {}
 
   void Answer(size_t received, const absl::Status& status, size_t sent) {
     rpc_.Received(received);
@@ -81,7 +73,6 @@ class UnaryReactor final : public grpc::ServerUnaryReactor {
   }
 
   grpc::CallbackServerContext& call_;
-  const OpenCalls::Call open_call_;
   RequestLog log_;
   Metrics::Rpc rpc_;
 };
@@ -112,7 +103,7 @@ grpc::ServerUnaryReactor* Reply(grpc::CallbackServerContext* call,
                                 const grpc::ByteBuffer& body,
                                 const Response& response,
                                 grpc::ByteBuffer* reply) {
-  auto* reactor = new UnaryReactor(*call, context, method);
+  auto* reactor = new UnaryReactor(*call, context.metrics, method);
   absl::Status status = context.authenticator.Identify(*call).status();
   CountRefusal(status, Identity(), context.metrics);
   if (status.ok()) status = CheckEmptyRequest<Request>(body);
@@ -186,7 +177,7 @@ grpc::ServerUnaryReactor* LossServiceImpl::GetServerInfo(
 grpc::ServerGenericBidiReactor* UnknownMethodService::CreateReactor(
     grpc::GenericCallbackServerContext* call) {
   return new RefusingReactor(
-      *call, context_, Metrics::Method::kOther,
+      *call, metrics_, Metrics::Method::kOther,
       absl::StrCat("method ", CutText(call->method(), 200),
                    " is not served by lossd ", kVersion,
                    ", which serves lossd.v1.LossService"));

@@ -41,14 +41,12 @@ class LossServiceImpl final
 // than gRPC itself, a text.
 class UnknownMethodService final : public grpc::CallbackGenericService {
  public:
-  // `context` must outlive the server.
-  explicit UnknownMethodService(const ComputeContext& context)
-      : context_(context) {}
+  explicit UnknownMethodService(Metrics& metrics) : metrics_(metrics) {}
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* call) override;
 
  private:
-  const ComputeContext& context_;
+  Metrics& metrics_;
 };
 
 }  // namespace lossd

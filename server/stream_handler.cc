@@ -34,14 +34,13 @@ class StreamReactor final : public RawReactor {
                 grpc::CallbackServerContext& call)
       : context_(context),
         call_(call),
-        open_call_(context.open_calls, call.peer()),
-        log_(call, open_call_.peer()),
+        log_(call),
         watch_(call, context.abandon, context.metrics),
         admission_(context.budget),
         rpc_(context.metrics.rpcs(), Metrics::Method::kComputeStream),
         stages_(context.metrics.stages()),
         stream_(context.metrics, context.pool,
-                ArenasOf(context.arenas, open_call_.peer()),
+                ArenasOf(context.arenas, log_.peer()),
                 [this](int64_t bytes) { return ReserveHeader(bytes); }) {
     Begin();
   }
@@ -175,8 +174,8 @@ class StreamReactor final : public RawReactor {
         case Next::kEnd:
           return EndWith(status);
         case Next::kStep: {
-          auto job = std::make_unique<StreamJob>(
-              *this, identity_.caller(open_call_.peer()));
+          auto job =
+              std::make_unique<StreamJob>(*this, identity_.caller(log_.peer()));
           if (!IsSmallStep(*job)) {
             stages_.Wait();
             return context_.scheduler.SubmitMore(std::move(job));
@@ -314,7 +313,6 @@ class StreamReactor final : public RawReactor {
 
   const ComputeContext& context_;
   grpc::CallbackServerContext& call_;
-  const OpenCalls::Call open_call_;
   RequestLog log_;
   CallWatch watch_;
   Admission admission_;

@@ -54,8 +54,9 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path) {
   if (file.number() < 0 || fstat(file.number(), &status) != 0) {
     return CannotRead(path);
   }
-  if (!S_ISREG(status.st_mode))
+  if (!S_ISREG(status.st_mode)) {
     return CannotRead(path, "it is no regular file");
+  }
   std::string bytes(kMost + 1, '\0');
   size_t size = 0;
   while (size < bytes.size()) {

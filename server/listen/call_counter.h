@@ -1,4 +1,4 @@
-// Counts the calls of gRPC's own services.
+// Counts calls, those of gRPC's own services too.
 
 #ifndef LOSSD_SERVER_LISTEN_CALL_COUNTER_H_
 #define LOSSD_SERVER_LISTEN_CALL_COUNTER_H_
@@ -9,8 +9,7 @@
 
 namespace lossd {
 
-// Enters calls of all services but LossService, as health and reflection are,
-// which enters its own. Thread-safe.
+// Enters all calls, from their headers until gRPC forgets them. Thread-safe.
 class CallCounterFactory final
     : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:

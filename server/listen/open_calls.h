@@ -29,14 +29,11 @@ class OpenCalls {
   // A call, open from construction to destruction.
   class Call {
    public:
-    // `calls` must outlive this. `peer` is the client as gRPC names it when the
-    // call begins: of one that was reset it has forgotten.
+    // `calls` must outlive this. `peer` is the client as gRPC names it.
     Call(OpenCalls& calls, std::string peer);
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
-
-    const std::string& peer() const { return peer_; }
 
    private:
     OpenCalls& calls_;

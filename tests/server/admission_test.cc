@@ -228,10 +228,8 @@ class ServiceTest : public testing::Test {
   std::atomic<size_t> jobs_ = 0;
   Scheduler scheduler_;
   const Authenticator authenticator_{""};
-  OpenCalls open_calls_{1000, [](const std::string& /*peer*/) {}};
-  const ComputeContext context_{scheduler_,     budget_,    pool_,
-                                metrics_,       limits_,    abandon_,
-                                authenticator_, open_calls_};
+  const ComputeContext context_{scheduler_, budget_,  pool_,         metrics_,
+                                limits_,    abandon_, authenticator_};
   LossServiceImpl service_{context_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::LossService::Stub> stub_;

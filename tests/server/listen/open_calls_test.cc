@@ -19,7 +19,6 @@ TEST(OpenCallsTest, ClosesWhoHasTooMany) {
       2, [&closed](const std::string& peer) { closed.push_back(peer); });
   std::list<OpenCalls::Call> open;
   for (const char* peer : {"a", "b", "a", "b"}) open.emplace_back(calls, peer);
-  EXPECT_EQ(open.front().peer(), "a");
   // One that has ended does not count.
   open.pop_front();
   open.emplace_back(calls, "a");
