@@ -14,10 +14,9 @@ from h2load import H2load
 from http2_frames import (
     CANCEL, CONTINUATION, END_HEADERS, HEADERS, PING, PREFACE, RST_STREAM,
     SETTINGS, RawConnection, call_headers, connect, frame, literal)
-from lossd_process import await_true
+from lossd_process import SERVED, await_true
 
 CASE = "http2"
-SERVED = 'lossd_rpc_completed_total{code="OK",method="Compute"}'
 
 
 def many_streams(context, server, asked):

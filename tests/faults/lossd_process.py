@@ -11,6 +11,8 @@ import time
 
 # Longer than lossd takes to start or to end.
 DEADLINE = 60
+# Calls that got their answer, on the metrics page.
+SERVED = 'lossd_rpc_completed_total{code="OK",method="Compute"}'
 
 
 class Lossd:

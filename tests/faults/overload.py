@@ -9,7 +9,7 @@ import grpc
 
 from calls import Caller, item_of, question, request_of
 from h2load import H2load
-from lossd_process import await_true, is_idle
+from lossd_process import SERVED, await_true, is_idle
 from report import quantile
 
 CASE = "overload"
@@ -22,7 +22,6 @@ CLOSED_CALLERS = (4, 8)
 OPEN_CALLERS = 512
 CONNECTIONS = 16
 TIMES_CAPACITY = 3
-SERVED = 'lossd_rpc_completed_total{code="OK",method="Compute"}'
 
 
 class Bench:
@@ -48,10 +47,9 @@ class Bench:
         self.process.wait()
 
 
-def ask_beside(process, caller, request):
-    """Asks while the process runs; milliseconds of the calls that were refused,
-    and codes of all."""
-    refused, codes = [], set()
+def ask_beside(process, caller, request, refused, codes):
+    """Asks while the process runs. Adds milliseconds of the calls that were
+    refused, and codes of all."""
     while process.poll() is None:
         start = time.perf_counter()
         try:
@@ -62,7 +60,6 @@ def ask_beside(process, caller, request):
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 refused.append((time.perf_counter() - start) * 1e3)
         time.sleep(0.01)
-    return refused, codes
 
 
 def latency_ms(caller, request):
@@ -74,22 +71,22 @@ def latency_ms(caller, request):
     return (time.perf_counter() - start) * 1e3
 
 
-def served_a_second(server, load):
-    """Of Compute, while the load runs."""
+def served_during(server, work):
+    """Calls of Compute that are served while `work` goes on, and its seconds."""
     before, start = server.metrics()[SERVED], time.monotonic()
-    load.result()
-    return (server.metrics()[SERVED] - before) / (time.monotonic() - start)
+    work()
+    return server.metrics()[SERVED] - before, time.monotonic() - start
 
 
 def goodput(context, case, server, caller, request):
     """What is served at three times what can be; that number."""
     report = context.report
-    seconds = context.pick(10, 2)
     peak = 0
     for callers in CLOSED_CALLERS:
-        with H2load(server.address, request, "-D", seconds, "-c", callers,
-                    "-m", 1) as load:
-            peak = max(peak, served_a_second(server, load))
+        with H2load(server.address, request, "-D", context.pick(10, 2), "-c",
+                    callers, "-m", 1) as load:
+            served, seconds = served_during(server, load.result)
+            peak = max(peak, served / seconds)
     normal = statistics.median(latency_ms(caller, request) for _ in range(50))
     # Resting is what has served before.
     resting = server.resident_mib()
@@ -98,11 +95,10 @@ def goodput(context, case, server, caller, request):
     with H2load(server.address, request, "-D", context.pick(60, 6), "-c",
                 CONNECTIONS, "-m", OPEN_CALLERS // CONNECTIONS, "--rps",
                 rate / CONNECTIONS) as load:
-        before, start = server.metrics()[SERVED], time.monotonic()
-        refused, codes = ask_beside(load.process, caller, request)
+        refused, codes = [], set()
+        served, seconds = served_during(server, lambda: ask_beside(
+            load.process, caller, request, refused, codes))
         answered, _ = load.result()
-        served = server.metrics()[SERVED] - before
-        seconds = time.monotonic() - start
     # Twice the usual is usual.
     recovered, recovery = await_true(
         lambda: latency_ms(caller, request) <= 2 * normal + 1, pause=0)
